@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+import pyarrow as pa
+
 from cleansing.faces import ENTITY
 from cleansing.matching import Cluster, Member, match
 from cleansing.model import MatchModel
@@ -17,7 +19,7 @@ from cleansing.quality import Found, run
 from cleansing.relations import SIDES, Relations, literal
 from domain.customers_policy import CustomerPolicy
 from domain.entities.cross_reference import CrossReference, customer_ref
-from domain.entities.gate import MOST_NAMED, Account, AmbiguousTarget, BrokenRule, Limits, Look
+from domain.entities.gate import MOST_ACCOUNTS, MOST_NAMED, Account, AmbiguousTarget, BrokenRule, Limits, Look
 from domain.entities.initial import Action
 from domain.entities.model import DataMap, SideName
 from domain.entities.quality import QualityRules, Severity
@@ -73,18 +75,20 @@ def look(entity: str, company: str, held: Held, plan: Sequence[str], records: Ma
     critical = {rule.number: rule for rule in rules.rules if rule.severity is Severity.CRITICAL}
     fields = held.limits.critical_conflicts.get(entity, ())
     conflicts = {field: _one(database, f"SELECT count(*) FROM plan WHERE {_conflict(field)}") for field in fields}
-    named = [*_doubled(relations, entity), *(_matched(relations, company, held) if entity == ENTITY else ())]
+    doubled = _one(database, f"SELECT count(*) FROM plan WHERE action = '{Action.DUPLICATE}'")
+    matched = list(_matched(relations, company, held)) if entity == ENTITY else []
+    named = [*_doubled(relations, entity), *map(_bounded, matched)][:MOST_NAMED]
     counts = _counts(found, critical)
     return Look(
-        critical=_critical(database, critical, fields, named),
+        critical=_critical(database, critical, fields, matched),
         broken=tuple(
             BrokenRule(number=number, name=critical[number].name, remedy=critical[number].remedy, records=count)
             for number, count in counts.items()
         ),
         not_checked=tuple(f"rule {each.rule}, {each.why}" for each in found.not_checked if each.rule in critical),
         conflicts={field: count for field, count in conflicts.items() if count},
-        ambiguous=tuple(named[:MOST_NAMED]),
-        ambiguous_more=len(named[MOST_NAMED:]),
+        ambiguous=tuple(named),
+        ambiguous_more=doubled + len(matched) - len(named),
         score=next((each.score for each in found.scores if each.company == company), None),
         quality_hash=_hash(held, found),
     )
@@ -111,19 +115,19 @@ def _counts(found: Found, rules: Iterable[int]) -> dict[int, int]:
     return {number: count for number, count in counts.items() if count}
 
 
-def _critical(database: Any, rules: Iterable[int], fields: Iterable[str], named: Iterable[AmbiguousTarget]) -> int:
+def _critical(database: Any, rules: Iterable[int], fields: Iterable[str], matched: Sequence[AmbiguousTarget]) -> int:
     """How many records of the plan have anything critical."""
-    database.execute("CREATE TABLE bad_key (key VARCHAR)")
-    database.execute("CREATE TABLE bad_id (id VARCHAR)")
     numbers = ", ".join(map(str, rules)) or "NULL"
     failing = f"FROM failures WHERE rule IN ({numbers}) AND side"
-    database.execute(f"INSERT INTO bad_key SELECT upper(trim(key)) {failing} = 'finance'")
-    database.execute(f"INSERT INTO bad_id SELECT key {failing} = 'sales'")
-    for target in named:
-        keys = ", ".join(f"(upper(trim({literal(number)})))" for number in target.customers)
-        ids = ", ".join(f"({literal(account.id)})" for account in target.accounts)
-        database.execute(f"INSERT INTO bad_key VALUES {keys}")
-        database.execute(f"INSERT INTO bad_id VALUES {ids}")
+    keys = [number.strip().upper() for target in matched for number in target.customers]
+    ids = [account.id for target in matched for account in target.accounts]
+    for name, given, failed in (
+        ("bad_key", keys, f"SELECT upper(trim(key)) {failing} = 'finance'"),
+        ("bad_id", ids, f"SELECT key {failing} = 'sales'"),
+    ):
+        database.register("given", pa.table({"key": pa.array(given, pa.string())}))
+        database.execute(f"CREATE TABLE {name} AS SELECT key FROM given UNION {failed}")
+        database.unregister("given")
     own = " OR ".join((f"action = '{Action.DUPLICATE}'", *map(_conflict, fields)))
     return _one(
         database,
@@ -133,21 +137,29 @@ def _critical(database: Any, rules: Iterable[int], fields: Iterable[str], named:
 
 
 def _doubled(relations: Relations, entity: str) -> Iterator[AmbiguousTarget]:
-    """Keys that several rows of Sales carry."""
+    """The first keys that several rows of Sales carry."""
     view = relations.view(entity, "sales")
+    first = f"SELECT key, sales_ids FROM plan WHERE action = '{Action.DUPLICATE}' ORDER BY key LIMIT {MOST_NAMED}"
     name = "name" if "name" in relations.columns(entity, "sales") else "''"
     rows = relations.database.execute(
         f"SELECT p.key, list(struct_pack(id := r.key, name := r.{name}) ORDER BY r.key) FROM (SELECT key, "
-        f"unnest(string_split(sales_ids, ' ')) AS id FROM plan WHERE action = '{Action.DUPLICATE}') p "
+        f"unnest(string_split(sales_ids, ' ')) AS id FROM ({first})) p "
         f"JOIN {view} r ON r.key = p.id GROUP BY p.key ORDER BY p.key"
     ).fetchall()
     for key, accounts in rows:
-        yield AmbiguousTarget(
+        target = AmbiguousTarget(
             customers=(key,),
             accounts=tuple(Account(id=each["id"], name=each["name"], number=key) for each in accounts),
             score=100.0,
             reasons=("same customer number",),
         )
+        yield _bounded(target)
+
+
+def _bounded(target: AmbiguousTarget) -> AmbiguousTarget:
+    """A target with as many accounts as a verdict names."""
+    more = len(target.accounts[MOST_ACCOUNTS:])
+    return target.model_copy(update={"accounts": target.accounts[:MOST_ACCOUNTS], "more": more})
 
 
 def _matched(relations: Relations, company: str, held: Held) -> Iterator[AmbiguousTarget]:

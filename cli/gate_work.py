@@ -163,7 +163,8 @@ def _print(verdict: Verdict) -> None:
         result(f"{entity} of {company}: quality {verdict.score} of 100")
     for target in verdict.ambiguous[:SHOWN]:
         accounts = " and ".join(f"{each.name or '(no name)'} ({each.id})" for each in target.accounts)
-        result(f"{', '.join(target.customers)}: {accounts}; score {target.score:g}")
+        others = f" and {target.more:,} more" if target.more else ""
+        result(f"{', '.join(target.customers)}: {accounts}{others}; score {target.score:g}")
         for text in target.reasons:
             result(f"    {text}")
     if more := verdict.ambiguous_more + len(verdict.ambiguous[SHOWN:]):

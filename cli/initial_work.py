@@ -112,8 +112,8 @@ def _listed(settings: Settings, run: DryRun, out: Path | None) -> list[PlannedRe
     if out is not None:
         return _written(plan, run, out)
     first: list[PlannedRecord] = []
-    for some in plan.rows():
-        first += [record for record in some if record.action in BLOCKED][: SHOWN - len(first)]
+    for some in plan.rows(BLOCKED):
+        first += some[: SHOWN - len(first)]
         if len(first) >= SHOWN:
             break
     return first

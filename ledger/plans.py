@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from domain.entities.initial import Action, Change, DryRun, InitialStart, PlannedRecord
@@ -54,12 +56,14 @@ class Plan:
         """The Parquet files of a side's records, columns named as the map's fields."""
         return self._records[side]
 
-    def rows(self) -> Iterator[list[PlannedRecord]]:
-        """The records of the plan in the order of their keys, some thousands at a time."""
+    def rows(self, actions: Collection[Action] | None = None) -> Iterator[list[PlannedRecord]]:
+        """The records of the plan in the order of their keys, some thousands at a time; None: of every action."""
+        wanted = None if actions is None else pa.array([action.value for action in actions])
         for file in self.files:
             with pq.ParquetFile(file) as opened:
                 for some in opened.iter_batches(_BATCH):
-                    yield [_planned(row) for row in some.to_pylist()]
+                    kept = some if wanted is None else some.filter(pc.is_in(some.column("action"), wanted))
+                    yield [_planned(row) for row in kept.to_pylist()]
 
 
 def hash_of_pages(manifests: dict[str, Manifest]) -> str:

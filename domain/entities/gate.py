@@ -26,6 +26,8 @@ from domain.values import Percent
 
 MOST_NAMED: Final = 50
 """Targets that a verdict names; how many there are beyond is counted."""
+MOST_ACCOUNTS: Final = 20
+"""Accounts that are named of each."""
 
 
 class Limits(MapRecord):
@@ -75,6 +77,7 @@ class AmbiguousTarget(Record):
 
     customers: tuple[str, ...] = Field(description="Numbers in Finance")
     accounts: tuple[Account, ...]
+    more: int = Field(0, description="Accounts beyond those that are named")
     score: float = Field(description="Of the closest pair, from 0 to 100")
     reasons: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from activities import comparison_sql as sql
 from activities import initial_sql
 from domain.entities.comparing import SalesTable, comparison
 from domain.entities.identity import hash_of
-from domain.entities.initial import DryRun, PlannedRecord
+from domain.entities.initial import BLOCKED, DryRun, PlannedRecord
 from domain.entities.model import DataMap, SideName
 from ledger.pages import Pages
 from ledger.plans import PLAN, RECORDS, Plan, PlanGone, hash_of_pages
@@ -92,6 +92,8 @@ def planned(
         figures = initial_sql.figures(db)
     records = [record for some in Plan(folder, dry_run(data, pages, figures)).rows() for record in some]
     assert figures.records == len(records)
+    blocked = [record for some in Plan(folder, dry_run(data, pages, figures)).rows(BLOCKED) for record in some]
+    assert blocked == [record for record in records if record.action in BLOCKED]
     assert [record.key for record in records] == sorted(record.key for record in records)
     return {record.key: record for record in records}
 
