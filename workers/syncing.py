@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from domain.policy import Policy
 from dynamics.core.auth import Credentials
@@ -17,6 +18,9 @@ from runs import names
 from workers.bulk import lacking
 from workers.settings import Settings
 from workers.worker import Activity, Work
+
+if TYPE_CHECKING:
+    from activities.syncing import FinanceSync, SalesSync
 
 
 def add_sync_work(
@@ -70,6 +74,11 @@ def add_sync_work(
         SyncWriter(dataverse.odata, finance.odata),
         ledger,
     )
+    _add(work, in_sales, in_finance)
+
+
+def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync) -> None:
+    """Add activities to the queues of what is read in bulk."""
     more: dict[str, list[Activity]] = {
         names.DATAVERSE_BULK_QUEUE: [in_sales.open_sync, in_sales.read_sales_changes],
         names.FINANCE_BULK_QUEUE: [

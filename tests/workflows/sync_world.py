@@ -25,7 +25,7 @@ from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from ledger.database import Database, open_database
 from ledger.letters import LetterFilter, listed
-from runs import names
+from runs import names, outcomes
 from runs.syncs import Syncs
 from sandbox.data.ids import row_id
 from sandbox.runtime import SandboxConfig, running
@@ -77,17 +77,22 @@ class SyncWorld(CompareWorld):
         """What is asked of syncs."""
         return Syncs(self.client)
 
-    async def say(self, person: Person, name: str, *, message_id: str = "", **args: object) -> Outcome | None:
-        """A signed message of a person."""
+    async def say(self, person: Person, name: str, *, message_id: str = "", **args: object) -> Outcome:
+        """A signed message of a person, and what became of it, however long that takes."""
         rest = ";".join(f"{key}={value}" for key, value in {"reason": "a test", **args}.items())
         message = SignedMessage(message_id=message_id or str(uuid.uuid4()), token=f"{person.oid}|{name}|{rest}")
         start = SyncStart(entity=self.entity, company="usmf", every_seconds=1, sweep_seconds=self.sweep_seconds)
-        return await self.syncs.say(start, message, begins=True)
+        outcome = await self.syncs.say(start, message, begins=True)
+        deadline = time.monotonic() + PATIENCE
+        run = names.sync_id(self.entity, "usmf")
+        while outcome is None:
+            assert time.monotonic() < deadline, "nobody heard it"
+            outcome = await outcomes.awaited(self.client, run, message.message_id, what=run)
+        return outcome
 
     async def start(self) -> SyncView:
         """Start the sync, and wait until both sides have been looked at once."""
         begun = await self.say(OTTO, "run_sync", do="start")
-        assert begun is not None
         assert begun.accepted, begun
         return await self.until(lambda view: view.round_at is not None and view.swept_at is not None)
 
@@ -117,7 +122,6 @@ class SyncWorld(CompareWorld):
         """Letters that a person has tried again, and what became of them."""
         message_id = str(uuid.uuid4())
         said = await self.say(person, "run_sync", message_id=message_id, do="replay", **args)
-        assert said is not None
         assert said.accepted, said
         handle = self.client.get_workflow_handle(said.detail, result_type=ReplayView)
         done: ReplayView = await handle.result()

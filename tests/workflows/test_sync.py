@@ -60,10 +60,19 @@ async def test_two_reps_and_finance_edit_one_customer(world_of: MakeWorld, tmp_p
         world.in_sales(ids[one], "rita", telephone1="+1 425 555 0199")
         world.in_sales(ids[one], "ravi", paymenttermscode=4)
         await world.in_finance(one, CreditLimit=2500)
-        await world.until(lambda view: view.figures.to_sales == view.figures.to_finance == 1)
+        await world.until(
+            lambda view: (
+                view.figures.undone == 1
+                and world.account(ids[one])["creditlimit"] == 2500
+                and world.customer(one)["PrimaryContactPhone"] == "+1 425 555 0199"
+            )
+        )
+        await world.rounds(1)
+        writes = world.writes()
+        assert max(writes) <= 2, "of three edits that may be found in one look or in two"
         view = await world.rounds(4)
 
-        assert world.writes() == (1, 1)
+        assert world.writes() == writes, "nothing is written without an edit"
         assert world.customer(one)["PrimaryContactPhone"] == "+1 425 555 0199"
         assert world.customer(one)["PaymentTerms"] == "Net 30"
         assert (world.account(ids[one])["paymenttermscode"], world.account(ids[one])["creditlimit"]) == (1, 2500)
@@ -78,10 +87,8 @@ async def test_two_reps_and_finance_edit_one_customer(world_of: MakeWorld, tmp_p
         (letter,) = await world.letters()
         assert (letter.key, letter.field, letter.sales_value) == (other, "name", "Northwind Traders")
         told = await world.say(RITA, "settle_letter", do="take", letter=letter.letter_id, take="sales")
-        assert told is not None
         assert told.code == "NO_AUTHORITY"
         settled = await world.say(AMY, "settle_letter", do="take", letter=letter.letter_id, take="sales")
-        assert settled is not None
         assert settled.accepted, settled
         view = await world.until(lambda view: not view.letters)
         assert world.customer(other)["OrganizationName"] == "Northwind Traders"
@@ -89,7 +96,6 @@ async def test_two_reps_and_finance_edit_one_customer(world_of: MakeWorld, tmp_p
         assert (ended.status, ended.ended_by) == ("done", "success")
 
         stopped = await world.say(OTTO, "run_sync", do="stop")
-        assert stopped is not None
         assert stopped.accepted
         before = world.writes()
         world.in_sales(ids[one], "rita", telephone1="+1 425 555 0000")
@@ -176,7 +182,6 @@ async def test_what_cannot_be_applied_is_kept_grouped_and_tried_again(world_of: 
             (OTTO, "dismiss", {"letter": letters[accounts[-3]].letter_id}, ""),
         ):
             said = await world.say(person, "settle_letter", do=do, **{"letter": last, **more})
-            assert said is not None
             assert said.code == code
         left = {LetterCause.REFUSED_BY_FINANCE: HALF - 1, LetterCause.NOT_LISTED: HALF - 3}
         await world.until(lambda view: view.letters == left)
