@@ -32,6 +32,7 @@ from cli import (
     match,
     mcp,
     openapi,
+    parallel,
     policy,
     quality,
     sandbox,
@@ -102,6 +103,7 @@ app.add_typer(match.app, name="match", rich_help_panel=CHECK)
 app.command("assess", epilog=assess.EXAMPLES, rich_help_panel=CHECK)(assess.assess)
 app.add_typer(data.app, name="data", rich_help_panel=CHECK)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
+app.add_typer(parallel.app, name="parallel", rich_help_panel=CHECK)
 app.command("initial", epilog=initial.EXAMPLES, rich_help_panel=CHECK)(initial.initial)
 app.command("gate", epilog=gate.EXAMPLES, rich_help_panel=CHECK)(gate.gate)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)

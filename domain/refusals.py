@@ -188,6 +188,19 @@ class Refusal(StrEnum):
     # What is said of data: differences, and customers that may be one
 
     CHANGED_MEANWHILE = "CHANGED_MEANWHILE", 409, FixedBy.CALLER
+    PARALLEL_NOT_READY = "PARALLEL_NOT_READY", 409, FixedBy.OPERATOR
+    PARALLEL_SECOND_ROLE = "PARALLEL_SECOND_ROLE", 403, FixedBy.CALLER
+
+    # What is said of a proposed map
+
+    MAP_PLAN_STALE = "MAP_PLAN_STALE", 409, FixedBy.OPERATOR
+    MAP_CONFLICTS = "MAP_CONFLICTS", 409, FixedBy.CALLER
+    MAP_OTHER_SIDE = "MAP_OTHER_SIDE", 403, FixedBy.APPROVER
+    MAP_NOT_APPROVED = "MAP_NOT_APPROVED", 409, FixedBy.APPROVER
+    NOT_PROPOSER = "NOT_PROPOSER", 403, FixedBy.APPROVER
+    MAP_SAME = "MAP_SAME", 409, FixedBy.NOBODY
+    TOO_MANY_PROPOSALS = "TOO_MANY_PROPOSALS", 409, FixedBy.CALLER
+    NO_FORMER_MAP = "NO_FORMER_MAP", 409, FixedBy.NOBODY
 
     # Requests to pages, API and intake
 

@@ -9,14 +9,20 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from domain.entities.comparing import Difference
     from domain.entities.cross_reference import CrossReference
     from domain.entities.initial import DryRun
+    from domain.entities.map_change import KeptRecords
+    from domain.entities.model import DataMap
+    from domain.entities.parallel import Critical, Standing
     from domain.policy import Policy
     from domain.shadow import PeoplesOrder, ShadowLook
     from ledger.comparison_runs import ComparisonRun
@@ -114,6 +120,43 @@ class Ledger(Opening):
         from ledger.differences import keep
 
         return await answered(keep(database, run, found))
+
+    # Maps
+
+    async def maps_in_force(self) -> dict[str, DataMap]:
+        """By entity, as `ledger.map_versions.in_force`; none where no file was noted. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.map_versions import in_force
+
+        return await answered(in_force(database))
+
+    async def note_maps(self, maps: Iterable[DataMap]) -> int:
+        """Keep what files say of entities that are new, as `ledger.map_versions.note_files`. Raises as `append`."""
+        database = await self._opened()
+        from ledger.map_versions import note_files
+
+        return await answered(note_files(database, maps, datetime.now(UTC)))
+
+    async def keep_records(self, records: KeptRecords) -> None:
+        """Note which records a comparison kept. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.map_versions import keep_records
+
+        await answered(keep_records(database, records))
+
+    async def whole_since(self, entity: str, company: str, since: datetime) -> ComparisonRun | None:
+        """The newest comparison, as `ledger.parallel.whole_since` finds it. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.parallel import whole_since
+
+        return await answered(whole_since(database, entity, company, since))
+
+    async def standing(self, entity: str, company: str, critical: Critical, now: datetime) -> Standing:
+        """What stands, as `ledger.parallel.standing` counts it. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.parallel import standing
+
+        return await answered(standing(database, entity, company, critical, now))
 
     # Shadow mode
 

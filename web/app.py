@@ -27,6 +27,7 @@ from temporalio.client import Client
 
 from domain.refusals import Refusal
 from ledger.data_desk import DataDesk
+from ledger.map_desk import MapDesk
 from ledger.opening import Ledger, LedgerAway, Opening
 from ledger.reading import AuditReading
 from ledger.signing import AuditKey
@@ -39,6 +40,7 @@ from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.initial import Initials
+from runs.parallel import ParallelRuns
 from runs.reviews import Reviews
 from runs.search import Search
 from runs.syncs import Syncs
@@ -48,6 +50,8 @@ from web.api.bulk import add_bulk
 from web.api.collections import add_collections
 from web.api.credit import add_credit
 from web.api.late import add_late
+from web.api.maps import add_maps
+from web.api.parallel import add_parallel
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.api.sync import add_sync
 from web.attempts import Attempts
@@ -68,6 +72,7 @@ from web.languages import Languages, chosen, using
 from web.late import LateDeals
 from web.limits import Limits
 from web.links import Dynamics
+from web.maps import MapChanges
 from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AUDIT, AuditPages
@@ -83,9 +88,12 @@ from web.pages.inbox import INBOX, Inbox
 from web.pages.initial import InitialPages
 from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
+from web.pages.maps import MapPages
 from web.pages.matches import MatchPages
+from web.pages.parallel import ParallelPages
 from web.pages.site import STATIC, Site
 from web.pages.views import ViewPages
+from web.parallel import Parallel
 from web.problems import Problem, of_run
 from web.route_limits import LIMITS, Guard, RouteLimit, check_limits
 from web.saved_views import SavedViews
@@ -158,7 +166,7 @@ def create_app(
     dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
-    beside = _beside_deals(config, client, access, approvals, search, decisions)
+    beside = _beside_deals(config, client, access, approvals, search, decisions, ledger)
     _add_all(api, access, _OfDeals(deals, approvals, search, decisions, reviews), sessions, beside)
     site_app = Starlette(
         routes=[
@@ -173,7 +181,9 @@ def create_app(
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
             *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
-            *_pages_of_data(site, Data(access, desk, decisions), InitialSyncs(access, Initials(client), desk)),
+            *_pages_of_data(
+                site, Data(access, desk, decisions), InitialSyncs(access, Initials(client), desk), beside.maps
+            ),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -208,11 +218,19 @@ class _Beside(NamedTuple):
     accounts: Accounts
     bulk: BulkRuns
     credit: CreditReviewing
+    maps: MapChanges
+    parallel: Parallel
     syncing: Syncing
 
 
 def _beside_deals(
-    config: WebConfig, client: Client, access: Access, approvals: Approvals, search: Search, decisions: Decisions
+    config: WebConfig,
+    client: Client,
+    access: Access,
+    approvals: Approvals,
+    search: Search,
+    decisions: Decisions,
+    ledger: Ledger | None,
 ) -> _Beside:
     """What is said to runs that are no single deal's, limited, signed and refused as what is said to deals."""
     return _Beside(
@@ -221,6 +239,8 @@ def _beside_deals(
         Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
+        MapChanges(access, MapDesk(ledger, access.map_changes) if ledger else None, decisions),
+        Parallel(access, ParallelRuns(client), decisions),
         Syncing(access, Syncs(client), decisions),
     )
 
@@ -246,6 +266,8 @@ def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, bes
     add_sync(api, beside.syncing)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
+    add_maps(api, beside.maps)
+    add_parallel(api, beside.parallel)
 
 
 def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: SavedViews) -> list[Route]:
@@ -255,17 +277,19 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
         *LatePages(site, beside.late, views).routes(),
         *CollectionPages(site, beside.accounts, views).routes(),
         *BulkRunPages(site, beside.bulk).routes(),
+        *ParallelPages(site, beside.parallel).routes(),
         *ViewPages(site, views, (INBOX, DEALS, LATE, ACCOUNTS, AUDIT)).routes(),
         *LanguagePages(site).routes(),
     ]
 
 
-def _pages_of_data(site: Site, data: Data, initial: InitialSyncs) -> list[Route]:
+def _pages_of_data(site: Site, data: Data, initial: InitialSyncs, maps: MapChanges) -> list[Route]:
     """The pages about what both systems hold."""
     return [
-        *DataPages(site, data).routes(),
+        *DataPages(site, data, maps).routes(),
         *DifferencePages(site, data).routes(),
         *MatchPages(site, data).routes(),
+        *MapPages(site, maps).routes(),
         *InitialPages(site, initial).routes(),
     ]
 
