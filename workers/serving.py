@@ -66,6 +66,9 @@ async def serve(app: ASGIApp, host: str, port: int, *, variables: str) -> AsyncI
         raise CannotListen(
             f"Cannot listen on {host}:{port}: {why}. Set {variables}_HOST or {variables}_PORT."
         ) from error
+    # asyncio sets this only for sockets that say they are TCP, and these do not: each answer would wait 40 ms for the
+    # client to acknowledge its headers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = EmbeddedServer(
         uvicorn.Config(
             app,
