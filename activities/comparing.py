@@ -34,9 +34,11 @@ from activities.comparison_signatures import (
     SalesBulkActivities,
 )
 from activities.failures import for_deal, refused
+from activities.initial_signatures import WriterBulkActivities
 from activities.signatures import FailureType
 from domain.entities.comparing import CannotCompare, Comparison, DifferenceClass, comparison, require_comparable
 from domain.entities.comparison_view import ComparisonFigures
+from domain.entities.initial import Writers, WritersStart
 from domain.entities.map_change import KeptRecords
 from domain.entities.model import DataMap, SideName
 from domain.entities.shards import PAGE_ROWS, CannotBeSplit, ShardPlan, counted, outgrown, sampled, to_count
@@ -110,7 +112,7 @@ class OverPages:
         return found
 
 
-class SalesInBulk(OverPages, SalesBulkActivities):
+class SalesInBulk(OverPages, SalesBulkActivities, WriterBulkActivities):
     """Sales, read in bulk."""
 
     def __init__(self, reader: Reader, policy: Policy, policies: Path | None, ledger: Ledger, data_dir: Path) -> None:
@@ -170,6 +172,12 @@ class SalesInBulk(OverPages, SalesBulkActivities):
             rows = [row for answer in answers for row in answer.rows()]
             await asyncio.to_thread(_write_sales, pages, name, of, rows, "")
             return PageRead(records=len(rows), requests=1)
+
+    @activity.defn(name="read_running_maps")
+    async def read_running_maps(self, ask: WritersStart) -> Writers:
+        """See the signature."""
+        with in_words():
+            return Writers(maps=await sales.read_running_maps(self._reader))
 
     def _where(self, pages: Pages, of: Comparison, number: int) -> str:
         """Where a page begins: as the page before it said, the first one by what is compared."""

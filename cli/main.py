@@ -31,6 +31,8 @@ from cli import (
     load,
     match,
     mcp,
+    openapi,
+    parallel,
     policy,
     quality,
     sandbox,
@@ -85,6 +87,7 @@ app.command("web", epilog=web.EXAMPLES, rich_help_panel=RUN)(web.web)
 app.command("virtual", epilog=virtual.EXAMPLES, rich_help_panel=RUN)(virtual.virtual)
 app.command("mcp", epilog=mcp.EXAMPLES, rich_help_panel=RUN)(mcp.mcp)
 app.add_typer(bus.app, name="bus", rich_help_panel=RUN)
+app.command("openapi", epilog=openapi.EXAMPLES, rich_help_panel=RUN)(openapi.openapi)
 app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
 app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)
@@ -100,6 +103,7 @@ app.add_typer(match.app, name="match", rich_help_panel=CHECK)
 app.command("assess", epilog=assess.EXAMPLES, rich_help_panel=CHECK)(assess.assess)
 app.add_typer(data.app, name="data", rich_help_panel=CHECK)
 app.command("compare", epilog=compare.EXAMPLES, rich_help_panel=CHECK)(compare.compare)
+app.add_typer(parallel.app, name="parallel", rich_help_panel=CHECK)
 app.command("initial", epilog=initial.EXAMPLES, rich_help_panel=CHECK)(initial.initial)
 app.command("gate", epilog=gate.EXAMPLES, rich_help_panel=CHECK)(gate.gate)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)

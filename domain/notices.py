@@ -65,6 +65,7 @@ class Kind(StrEnum):
     EXCEPTION_OPENED = "exception.opened"
     ACCOUNT_WAITS = "account.waits"
     INVOICE_OVERDUE = "invoice.overdue"
+    PARALLEL_DIGEST = "parallel.digest"
 
     @property
     def right(self) -> Action | None:
@@ -95,6 +96,7 @@ _RIGHTS: Final[dict[Kind, Action]] = {
     Kind.CUSTOMER_UNKNOWN: Action.SET_UP_CUSTOMER,
     Kind.EXCEPTION_OPENED: Action.RETRY_STEP,
     Kind.ACCOUNT_WAITS: Action.RESOLVE_DISPUTE,
+    Kind.PARALLEL_DIGEST: Action.READ_DATA,
 }
 TELLS: Final[dict[WaitingFor, tuple[Kind, ...]]] = {
     WaitingFor.APPROVAL: (Kind.APPROVAL_ASKED, Kind.APPROVAL_ESCALATED, Kind.APPROVAL_REASSIGNED),
@@ -145,6 +147,7 @@ HEADINGS: Final[dict[Kind, str]] = {
     Kind.EXCEPTION_OPENED: "Something needs an operator",
     Kind.ACCOUNT_WAITS: "An account that is collected needs you",
     Kind.INVOICE_OVERDUE: "Overdue",
+    Kind.PARALLEL_DIGEST: "Both systems compared",
 }
 
 

@@ -188,6 +188,8 @@ class Refusal(StrEnum):
     # What is said of data: differences, and customers that may be one
 
     CHANGED_MEANWHILE = "CHANGED_MEANWHILE", 409, FixedBy.CALLER
+    PARALLEL_NOT_READY = "PARALLEL_NOT_READY", 409, FixedBy.OPERATOR
+    PARALLEL_SECOND_ROLE = "PARALLEL_SECOND_ROLE", 403, FixedBy.CALLER
 
     # What is said of a proposed map
 

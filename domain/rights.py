@@ -99,6 +99,8 @@ class Action(StrEnum):
     """Be one of the two who approve it, or refuse it."""
     ACTIVATE_MAP = "map.activate"
     """Put an approved map in force, and the former one in force again."""
+    EXIT_PARALLEL = "parallel.exit"
+    """Be one of the two who end a company's parallel run."""
 
 
 OF_ONE_DEAL: Final = frozenset(
@@ -134,6 +136,7 @@ OF_DATA: Final = frozenset(
         Action.PROPOSE_MAP,
         Action.APPROVE_MAP,
         Action.ACTIVATE_MAP,
+        Action.EXIT_PARALLEL,
     }
 )
 """Actions on what both systems hold: about no deal and no amount."""

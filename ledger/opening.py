@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from domain.audit import AuditReceipt, AuditRecord
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from domain.entities.comparing import Difference
     from domain.entities.cross_reference import CrossReference
     from domain.entities.initial import DryRun
     from domain.entities.map_change import KeptRecords
     from domain.entities.model import DataMap
+    from domain.entities.parallel import Critical, Standing
     from domain.policy import Policy
     from domain.shadow import PeoplesOrder, ShadowLook
     from ledger.comparison_runs import ComparisonRun
@@ -140,6 +143,20 @@ class Ledger(Opening):
         from ledger.map_versions import keep_records
 
         await answered(keep_records(database, records))
+
+    async def whole_since(self, entity: str, company: str, since: datetime) -> ComparisonRun | None:
+        """The newest comparison, as `ledger.parallel.whole_since` finds it. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.parallel import whole_since
+
+        return await answered(whole_since(database, entity, company, since))
+
+    async def standing(self, entity: str, company: str, critical: Critical, now: datetime) -> Standing:
+        """What stands, as `ledger.parallel.standing` counts it. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.parallel import standing
+
+        return await answered(standing(database, entity, company, critical, now))
 
     # Shadow mode
 

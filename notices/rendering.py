@@ -32,6 +32,8 @@ class Pages:
     """By company and account in Finance: what is collected from it."""
     late: Callable[[str], str]
     """By company: what stands open without a running deal."""
+    parallel: Callable[[str], str]
+    """By company: both systems beside each other, day by day."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Templates:
         pages = self._pages
         if notice.n:
             link = pages.request(notice.company, notice.quote_number, notice.n)
+        elif notice.kind is Kind.PARALLEL_DIGEST:
+            link = pages.parallel(notice.company)
         elif notice.kind is Kind.EXCEPTION_OPENED and not notice.quote_number:
             link = pages.late(notice.company)
         elif not notice.quote_number:
@@ -110,7 +114,7 @@ def subject(message: Message) -> str:
         text = f"{len(message.digest)} waiting for your decision{over}"
     elif len(message.notices) == 1 and not message.left_out:
         (notice,) = message.notices
-        text = f"{notice.heading}: {notice.quote_number} {notice.customer}"
+        text = f"{notice.heading}: {notice.quote_number} {notice.customer or notice.account}"
     else:
         quotes = ", ".join(dict.fromkeys(notice.about for notice in message.notices))
         text = f"{len(message.notices) + message.left_out} notices: {quotes}"

@@ -8,7 +8,7 @@ quote in a file, and which quotes two versions of them decide otherwise, is in `
 from __future__ import annotations
 
 from policies.explanation import as_data, as_text
-from policies.loading import FILES, dunning, load, notices, retention
+from policies.loading import FILES, dunning, load, notices, parallel, retention
 from policies.public_holidays import business_hours
 
-__all__ = ["FILES", "as_data", "as_text", "business_hours", "dunning", "load", "notices", "retention"]
+__all__ = ["FILES", "as_data", "as_text", "business_hours", "dunning", "load", "notices", "parallel", "retention"]

@@ -23,6 +23,8 @@ from domain.deposits import DepositPolicy
 from domain.deposits import misfits as deposit_misfits
 from domain.dunning import DunningPolicy
 from domain.dunning import misfits as dunning_misfits
+from domain.entities.parallel import ParallelPolicy
+from domain.entities.parallel import misfits as parallel_misfits
 from domain.entity_map import EntityMap
 from domain.notices_policy import NoticePolicy
 from domain.notices_policy import misfits as notice_misfits
@@ -55,6 +57,7 @@ _MODELS: Final[dict[str, type[Record]]] = {
     "audit.yaml": RetentionPolicy,
     "notices.yaml": NoticePolicy,
     "dunning.yaml": DunningPolicy,
+    "parallel.yaml": ParallelPolicy,
 }
 FILES: Final = tuple(_MODELS)
 PACKAGED: Final = Path(__file__).parent
@@ -189,6 +192,14 @@ def dunning(path: Path | None = None) -> DunningPolicy:
     return value
 
 
+def parallel(path: Path | None = None) -> ParallelPolicy:
+    """When both systems have run beside each other long enough. Takes and raises as ``retention``."""
+    value, problems = read_model(_file(path, "parallel.yaml"), ParallelPolicy)
+    if not isinstance(value, ParallelPolicy):
+        raise PolicyError("\n".join(map(str, problems)))
+    return value
+
+
 def _across(files: Mapping[str, Any], paths: Mapping[str, Path]) -> Iterator[Problem]:
     """What is wrong beyond a file's own form: the rules among themselves, and the files with each other."""
     if "calendars.yaml" in files:
@@ -209,6 +220,9 @@ def _across(files: Mapping[str, Any], paths: Mapping[str, Path]) -> Iterator[Pro
         mapped = set(files["entity_map.yaml"].business_units.values())
         for field, text in deposit_misfits(files["deposits.yaml"], mapped):
             yield Problem(str(paths["deposits.yaml"]), field, text)
+    if {"parallel.yaml", "rights.yaml"} <= files.keys():
+        for field, text in parallel_misfits(files["parallel.yaml"], files["rights.yaml"]):
+            yield Problem(str(paths["parallel.yaml"]), field, text)
     needed = ("discount.yaml", "credit.yaml", "approvers.yaml", "calendars.yaml", "entity_map.yaml", "rights.yaml")
     if any(name not in files for name in needed):
         return

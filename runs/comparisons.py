@@ -23,8 +23,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.entities.comparison_run import CompareStart
 from domain.entities.comparison_view import ComparisonView
-from runs import attributes, names
-from runs.calls import NotFound, Unreadable, answer, ask, rejected
+from runs import attributes, names, query
+from runs.calls import NotFound, Unreadable, answer, ask, listed, rejected
 from runs.codec import Addressed, start_of
 
 BACKGROUND = Priority(priority_key=5)
@@ -65,6 +65,19 @@ class Comparisons:
         except RPCError as error:
             raise rejected(error) from error
         return workflow_id
+
+    async def running(self, entity: str, company: str) -> str:
+        """Workflow id of a comparison of an entity in a company that goes on, whoever began it; empty: none does.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        begins = names.nightly_id(entity, company)
+        asked = query.all_of(query.of_type(names.COMPARISON), query.RUNNING, query.id_begins(begins))
+        async for run in listed(self._client, asked):
+            if run.id.startswith((f"{begins}/", f"{begins}-")):
+                return run.id
+        return ""
 
     async def view(self, workflow_id: str) -> ComparisonView:
         """How far a comparison is.

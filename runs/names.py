@@ -27,8 +27,10 @@ COLLECTIONS: Final = "Collections"
 GAUGES: Final = "Gauges"
 COMPARISON: Final = "CompareRecords"
 INITIAL: Final = "PlanInitialSync"
+WRITERS: Final = "AskWriters"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
+PARALLEL: Final = "ParallelRun"
 SYNC: Final = "SyncRecords"
 REPLAY: Final = "ReplayLetters"
 SHADOW: Final = "ShadowOfQuote"
@@ -246,6 +248,16 @@ def nightly_id(entity: str, company: str) -> str:
     return f"compare/{_part(entity)}/{safe(company)}"
 
 
+def parallel_id(company: str) -> str:
+    """Workflow id of the days on which a company's records are compared in both systems."""
+    return f"parallel/{_part(company)}"
+
+
+def parallel_record_id(company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of such days; the record's own id as well."""
+    return f"audit/{_part(company)}/parallel/{run_id}/{n}"
+
+
 def sync_id(entity: str, company: str) -> str:
     """Workflow id of what keeps the records of an entity in step, in one company: the only writer of them."""
     return f"sync/{_part(entity)}/{safe(company)}"
@@ -264,6 +276,11 @@ def replay_id(entity: str, company: str, message_id: str) -> str:
 def initial_id(entity: str, company: str, map_hash: str) -> str:
     """Workflow id of the dry run of an initial sync under a map."""
     return f"initial/{_part(entity)}/{_part(company)}/{_part(map_hash)}/dry"
+
+
+def writers_id(nonce: str) -> str:
+    """Workflow id of one question which maps Dual-Write runs."""
+    return f"initial-writers/{_part(nonce)}"
 
 
 def parse_initial_id(workflow_id: str) -> tuple[str, str]:

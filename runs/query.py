@@ -61,6 +61,11 @@ def begins_with(attribute: Attribute[str], beginning: str) -> Condition:
     return Condition(f"{attribute.name} STARTS_WITH {_literal(beginning)}")
 
 
+def id_begins(beginning: str) -> Condition:
+    """Runs whose workflow id begins with this text, which is one in its safe form."""
+    return Condition(f"WorkflowId STARTS_WITH {_literal(beginning)}")
+
+
 def before(attribute: Attribute[datetime], moment: datetime) -> Condition:
     """Runs whose attribute is a moment before this one (aware)."""
     utc = moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -53,6 +53,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.ASK_RUN: {"ops": ANY, "admin": ANY},
     Action.DISMISS_LATE: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
     Action.REBUILD_CREDIT: {"ops": ANY},
+    Action.EXIT_PARALLEL: {"cfo": ANY, "ops": ANY},
     Action.RUN_SYNC: {"ops": ANY},
     Action.SETTLE_LETTER: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
     Action.END_SESSION: {"admin": ANY},

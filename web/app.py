@@ -40,6 +40,7 @@ from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.initial import Initials
+from runs.parallel import ParallelRuns
 from runs.reviews import Reviews
 from runs.search import Search
 from runs.syncs import Syncs
@@ -50,6 +51,7 @@ from web.api.collections import add_collections
 from web.api.credit import add_credit
 from web.api.late import add_late
 from web.api.maps import add_maps
+from web.api.parallel import add_parallel
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.api.sync import add_sync
 from web.attempts import Attempts
@@ -88,8 +90,10 @@ from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
 from web.pages.maps import MapPages
 from web.pages.matches import MatchPages
+from web.pages.parallel import ParallelPages
 from web.pages.site import STATIC, Site
 from web.pages.views import ViewPages
+from web.parallel import Parallel
 from web.problems import Problem, of_run
 from web.route_limits import LIMITS, Guard, RouteLimit, check_limits
 from web.saved_views import SavedViews
@@ -162,10 +166,8 @@ def create_app(
     dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
-    add_operations(api, access, deals, approvals, search, decisions)
-    add_readings(api, access, deals, reviews)
     beside = _beside_deals(config, client, access, approvals, search, decisions, ledger)
-    _add_beside_deals(api, access, sessions, beside)
+    _add_all(api, access, _OfDeals(deals, approvals, search, decisions, reviews), sessions, beside)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -196,6 +198,16 @@ def _signer(config: WebConfig, key: SigningKey | None) -> DecisionSigner:
     return DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
 
 
+class _OfDeals(NamedTuple):
+    """By what deals are read, and told what people say."""
+
+    deals: Deals
+    approvals: Approvals
+    search: Search
+    decisions: Decisions
+    reviews: Reviews
+
+
 class _Beside(NamedTuple):
     """What people say to runs that are no single deal's."""
 
@@ -205,6 +217,7 @@ class _Beside(NamedTuple):
     bulk: BulkRuns
     credit: CreditReviewing
     maps: MapChanges
+    parallel: Parallel
     syncing: Syncing
 
 
@@ -225,12 +238,25 @@ def _beside_deals(
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
         MapChanges(access, MapDesk(ledger, access.map_changes) if ledger else None, decisions),
+        Parallel(access, ParallelRuns(client), decisions),
         Syncing(access, Syncs(client), decisions),
     )
 
 
-def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: _Beside) -> None:
-    """Add the operations that are about no single running deal."""
+def api_document(config: WebConfig) -> dict[str, Any]:
+    """The OpenAPI document of an installation with these addresses; no run, ledger or key is needed to say it."""
+    nothing: Any = None  # what operations use when they are called, and none is
+    api = application(config, nothing, {})
+    beside = _Beside(*(nothing for _ in _Beside._fields))
+    _add_all(api, Access(config.policy), _OfDeals(*(nothing for _ in _OfDeals._fields)), nothing, beside)
+    document: dict[str, Any] = api.openapi()
+    return document
+
+
+def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, beside: _Beside) -> None:
+    """Add every operation there is."""
+    add_operations(api, access, of.deals, of.approvals, of.search, of.decisions)
+    add_readings(api, access, of.deals, of.reviews)
     add_people(api, access, sessions)
     add_delegations(api, access, beside.delegating)
     add_late(api, beside.late)
@@ -239,6 +265,7 @@ def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: 
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
     add_maps(api, beside.maps)
+    add_parallel(api, beside.parallel)
 
 
 def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: SavedViews) -> list[Route]:
@@ -248,6 +275,7 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
         *LatePages(site, beside.late, views).routes(),
         *CollectionPages(site, beside.accounts, views).routes(),
         *BulkRunPages(site, beside.bulk).routes(),
+        *ParallelPages(site, beside.parallel).routes(),
         *ViewPages(site, views, (INBOX, DEALS, LATE, ACCOUNTS, AUDIT)).routes(),
         *LanguagePages(site).routes(),
     ]

@@ -227,6 +227,12 @@ class DismissBody(PersonsBody):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 
+class ExitParallelBody(PersonsBody):
+    """Be one of the two who end a company's parallel run."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
 class RebuildCreditBody(PersonsBody):
     """Have credit ledgers compared with deals and Finance, and made anew."""
 

@@ -80,6 +80,7 @@ def add_bulk_work(
         in_sales.open_comparison,
         in_sales.read_sales_page,
         in_sales.confirm_in_sales,
+        in_sales.read_running_maps,
     ]
     work.bulk_activities[names.FINANCE_BULK_QUEUE] = [
         in_finance.count_parts,

@@ -47,7 +47,10 @@ MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 MAX_PAYLOADS: Final = 1_000
 
 _OF_HTTP: Final = {404: Refusal.NOT_FOUND, 405: Refusal.METHOD_NOT_ALLOWED, 413: Refusal.TOO_LARGE}
-_COMPANY_AT: Final = {"q2c": 1, "approval": 1, "credit": 1, "collections": 1, "review": 1, "audit": 1, "feed": 2}
+_COMPANY_AT: Final = {
+    **dict.fromkeys(("q2c", "approval", "credit", "collections", "review", "audit", "parallel"), 1),
+    "feed": 2,
+}
 """Where the company stands in the workflow ids of each process (runs.names)."""
 
 Reader = Callable[[Request], Awaitable[Person | None]]

@@ -29,6 +29,7 @@ from activities.finance_feed import FinanceFeedWork
 from activities.late_reports import LateReports
 from activities.order_changes import FinanceOrderChanges
 from activities.order_growth import LargerOrders
+from activities.parallel import ParallelWork
 from activities.postings import Postings
 from activities.reaching import Reaching
 from activities.refunds import FinanceRefundActivities
@@ -50,6 +51,7 @@ from policies import dunning
 from runs.after_end import AfterEndDesk
 from runs.approvals import Approvals
 from runs.collections import CollectionsDesk
+from runs.comparisons import Comparisons
 from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
@@ -75,8 +77,9 @@ from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
-from workflows.initial import PlanInitialSync
+from workflows.initial import AskWriters, PlanInitialSync
 from workflows.notices import PeopleNotices
+from workflows.parallel import ParallelRun
 from workflows.quote_to_cash import QuoteToCash
 from workflows.replay import Replay
 from workflows.review import OrderReview, PreviewOfQuote, QuoteReview
@@ -100,8 +103,10 @@ WORKFLOWS = (
     Gauges,
     CompareRecords,
     PlanInitialSync,
+    AskWriters,
     BulkRun,
     CreditReview,
+    ParallelRun,
     ShadowOfQuote,
     Sync,
     Replay,
@@ -139,7 +144,7 @@ def compose(settings: Settings, client: Client) -> Work:
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
-            *_all_of(credit, *_of_people(settings, client, policy), AuditDesk(ledger), BulkWork(deals)),
+            *_all_of(credit, *_of_people(settings, client, policy), *_beside(deals, client, ledger, policy, settings)),
             collections.hold_orders,
             *telling.deal_activities,
         ],
@@ -175,6 +180,12 @@ def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger,
     where, who, budgets = endpoints(settings), reader(settings), reading_budgets(settings)
     add_bulk_work(work, settings, policy, ledger, where, who, budgets)
     add_shadow_work(work, settings, policy, ledger, ledgers, where, who, budgets)
+
+
+def _beside(deals: Deals, client: Client, ledger: Ledger, policy: Policy, settings: Settings) -> tuple[object, ...]:
+    """What is done beside deals, and touches neither system itself."""
+    days = ParallelWork(Comparisons(client), ledger, policy, settings.policies)
+    return AuditDesk(ledger), BulkWork(deals), days
 
 
 def _timezones(policy: Policy) -> dict[str, str]:

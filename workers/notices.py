@@ -18,7 +18,7 @@ from notices.sending import Sender
 from notices.targets import Target, TargetError
 from runs.approvals import Approvals
 from runs.notices import NoticeBoxes
-from workers.pages import account_pages, deal_pages, late_pages, request_pages
+from workers.pages import account_pages, deal_pages, late_pages, parallel_pages, request_pages
 from workers.settings import Settings, SettingsError, variable_name
 
 _VARIABLE = variable_name(("notice", "targets"))
@@ -70,6 +70,7 @@ def notice_work(settings: Settings, client: Client, policy: Policy) -> NoticeWor
         request=request_pages(url),
         account=account_pages(url),
         late=late_pages(url),
+        parallel=parallel_pages(url),
     )
     sending = MessageDesk(Sender(targets, Templates(pages)))
     return NoticeWork(

@@ -27,6 +27,11 @@ def late_pages(web_url: str) -> Callable[[str], str]:
     return lambda company: f"{web_url}/late?{urlencode({'company': company})}"
 
 
+def parallel_pages(web_url: str) -> Callable[[str], str]:
+    """Where both systems are seen beside each other, day by day, by company."""
+    return lambda company: f"{web_url}/data/parallel?{urlencode({'company': company})}"
+
+
 def _page(web_url: str, room: str, company: str, quote_number: str, *more: str) -> str:
     no_place = quote_number in (".", "..")  # a browser takes these for a way up
     parts = (room, company, "_" if no_place else quote_number, *more)

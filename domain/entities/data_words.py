@@ -1,4 +1,4 @@
-"""What people say of data: that a difference may stand, and which customers are one; and the right each word needs."""
+"""What people say of data: of differences, of customers that may be one, of parallel runs; and the right it needs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ SETTLE: Final = "difference_settle"
 REOPEN: Final = "difference_reopen"
 MATCH: Final = "match_decide"
 TAKE_BACK: Final = "match_take_back"
+EXIT_PARALLEL: Final = "exit_parallel"
 
 RIGHTS: Final[dict[str, Action]] = {
     SETTLE: Action.SETTLE_DIFFERENCE,
     REOPEN: Action.SETTLE_DIFFERENCE,
     MATCH: Action.DECIDE_MATCH,
     TAKE_BACK: Action.DECIDE_MATCH,
+    EXIT_PARALLEL: Action.EXIT_PARALLEL,
 }
 """The right that each message needs."""
 

@@ -23,7 +23,7 @@ from tests.deadlines import PATIENCE
 from tests.receivers import mail_server
 from tests.rights import POLICY
 from tests.stack import Deal, Stack, line
-from workers.pages import account_pages, deal_pages, late_pages, request_pages
+from workers.pages import account_pages, deal_pages, late_pages, parallel_pages, request_pages
 
 CHROMIUM = Path("/usr/bin/chromium")
 WANTED = NoticePolicy.model_validate(
@@ -68,6 +68,7 @@ async def mailed(stack: Stack, deal: Deal) -> dict[str, str]:
         request=request_pages(web),
         account=account_pages(web),
         late=late_pages(web),
+        parallel=parallel_pages(web),
     )
     with mail_server() as mailbox:
         url = f'{{"mail": "mailto://127.0.0.1:{mailbox.port}/{{address}}?from=q2c@contoso.example"}}'

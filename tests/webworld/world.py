@@ -44,6 +44,7 @@ from web.config import WebConfig
 from workers.keys import ensure_decision_keys
 from workflows.audit import AuditDelivery
 from workflows.bulk import BulkRun
+from workflows.parallel import ParallelRun
 
 WEBHOOK_KEY = "webhook-key-of-the-test"
 EVENTS_SECRET = "events-secret-of-the-test"
@@ -59,6 +60,7 @@ USERS = (
     User("ines", "Ines Iqbal", ("ar_manager.usmf",)),
     User("amy", "Amy Ames", ("ar_manager.usmf",)),
     User("otto", "Otto Olsen", ("ops",)),
+    User("cleo", "Cleo Crane", ("cfo.usmf",)),
     User("greta", "Greta Gross", ("sales_manager.demf",)),
     User("nemo", "Nemo Nobody", ()),
     User("audra", "Audra Ames", ("auditor",)),
@@ -141,7 +143,7 @@ async def temporal() -> AsyncIterator[Client]:
         worker = Worker(
             environment.client,
             task_queue=names.DEAL_QUEUE,
-            workflows=[*WORKFLOWS, BulkRun, AuditDelivery],
+            workflows=[*WORKFLOWS, BulkRun, AuditDelivery, ParallelRun],
             activities=[
                 _Believing().verify_messages,
                 _Audit().record_audit,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -49,7 +49,7 @@ from workers.settings import (
 )
 from workers.worker import Work, workflow_runner
 from workflows.comparison import CompareRecords
-from workflows.initial import PlanInitialSync
+from workflows.initial import AskWriters, PlanInitialSync
 
 DAY = date(2026, 11, 27)
 
@@ -171,8 +171,10 @@ class CompareWorld:
         return outside | {part.partition(" ")[0] for request in self.asked() for part in request.operations}
 
     @asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
-        """A worker of a comparison's queues."""
+    async def working(
+        self, workflows: tuple[type, ...] = (), activities: tuple[Callable[..., Any], ...] = ()
+    ) -> AsyncIterator[None]:
+        """A worker of a comparison's queues, and of what has comparisons made."""
         policy = load_policy(self.settings.model_copy(update={"policies": None}))
         ledger = Ledger(self.settings.ledger.url.get_secret_value())
         async with AsyncExitStack() as running_now:
@@ -191,12 +193,14 @@ class CompareWorld:
                 Worker(
                     self.client,
                     task_queue=names.DEAL_QUEUE,
-                    workflows=[CompareRecords, PlanInitialSync],
+                    workflows=[CompareRecords, PlanInitialSync, AskWriters, *workflows],
+                    activities=activities,
+                    interceptors=[KeptAlive()],
                     workflow_runner=workflow_runner(),
                 ),
                 *(
-                    Worker(self.client, task_queue=queue, activities=activities, interceptors=[KeptAlive()])
-                    for queue, activities in work.bulk_activities.items()
+                    Worker(self.client, task_queue=queue, activities=some, interceptors=[KeptAlive()])
+                    for queue, some in work.bulk_activities.items()
                 ),
             ]
             for worker in workers:

@@ -34,7 +34,7 @@ from tests.workflows.conftest import Stage, World, queues_of_its_own, step
 from tests.workflows.notices_world import Recipient, somebody
 from tests.workflows.replaying import replays
 from tests.workflows.trusting import DIRK, MONA, RITA
-from workers.pages import account_pages, deal_pages, late_pages, request_pages
+from workers.pages import account_pages, deal_pages, late_pages, parallel_pages, request_pages
 
 MINUTE = timedelta(minutes=1)
 
@@ -263,6 +263,7 @@ async def test_a_notice_becomes_a_mail(
             request=request_pages("https://w"),
             account=account_pages("https://w"),
             late=late_pages("https://w"),
+            parallel=parallel_pages("https://w"),
         )
         await recipient.start_sending(MessageDesk(Sender(targets, Templates(pages))).send_message)
         desk = PeopleDesk(recipient.boxes, Approvals(recipient.client), POLICY, wanted, {"mail": True})

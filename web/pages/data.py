@@ -57,6 +57,11 @@ ROOMS: Final = (
         marked("Which record is which, and whose value counts: every version, and changes that wait for approval."),
     ),
     Room(
+        "/data/parallel",
+        marked("Parallel run"),
+        marked("Both systems beside each other, day by day: what was clean, what stands, and when it may end."),
+    ),
+    Room(
         "/data/initial",
         marked("Initial sync"),
         marked("What the first sync would do with each record, and whether it may begin."),

@@ -68,7 +68,7 @@ ANSWERS = {
     "assess": "assess --json",
     "data dictionary": "data dictionary --json",
     "data export": "data export customer --company usmf --from records --out exported --json",
-    "gate": "gate customer --company usmf --json",
+    "openapi": "openapi --form 2.0 --json",
     "quality rules": "quality rules --json",
     "quality check": "quality check --from records --out fixes --json",
     "match run": "match run --from records --out doubles --standing --json",
@@ -77,6 +77,8 @@ ANSWERS = {
     "late list": "late list --token-file token --json",
     "late dismiss": "late dismiss usmf 7 why --token-file token --json",
     "credit rebuild": "credit rebuild --company usmf --all --reason why --token-file token --json",
+    "parallel verify": "parallel verify none.json --json",
+    "parallel exit": "parallel exit usmf --reason why --token-file token --json",
     "sync start": "sync start customer --company usmf --reason why --token-file token --json",
     "sync stop": "sync stop customer --company usmf --reason why --token-file token --json",
     "sync conflicts": "sync conflicts customer --company usmf --json",
@@ -102,11 +104,12 @@ ANSWERS = {
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
-    *("import", "load", "bench", "initial", "sync status"),
+    *("import", "load", "bench", "initial", "gate", "sync status"),
+    *("parallel start", "parallel status", "parallel report", "parallel export"),
 }
 """They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
-tests/workflows/test_comparison.py, tests/workflows/test_initial.py, tests/workflows/test_sync.py and
-tests/scenarios/test_e_going_live.py ask them; what `bench` runs is minutes long.
+tests/workflows/test_comparison.py, tests/workflows/test_initial.py, tests/workflows/test_sync.py,
+tests/workflows/test_parallel.py and tests/scenarios/test_e_going_live.py ask them; what `bench` runs is minutes long.
 """
 
 

@@ -50,7 +50,7 @@ def test_whatever_a_deal_waits_for_is_told_or_says_why_not() -> None:
 
 def test_every_kind_that_waits_for_a_role_is_in_the_table_or_is_about_no_running_deal() -> None:
     tabled = {kind for kinds in TELLS.values() for kind in kinds}
-    about_none = {Kind.LATE_OPENED, Kind.ACCOUNT_WAITS}
+    about_none = {Kind.LATE_OPENED, Kind.ACCOUNT_WAITS, Kind.PARALLEL_DIGEST}
     follow = {Kind.APPROVAL_REMINDER, Kind.APPROVAL_ANSWERED, Kind.APPROVAL_OVER}
     assert {kind for kind in Kind if kind.right} <= tabled | about_none | follow
 

@@ -17,11 +17,16 @@ from notices.rendering import Pages, Templates
 from notices.sending import Sender, Unsent, message_id_of
 from notices.targets import TargetError, read_targets, unknown
 from tests.receivers import Hook, Mailbox, mail_server, webhook
-from workers.pages import account_pages, deal_pages, late_pages, request_pages
+from workers.pages import account_pages, deal_pages, late_pages, parallel_pages, request_pages
 
 WEB = "https://q2c.contoso.example"
 PAGES = Pages(
-    home=f"{WEB}/", deal=deal_pages(WEB), request=request_pages(WEB), account=account_pages(WEB), late=late_pages(WEB)
+    home=f"{WEB}/",
+    deal=deal_pages(WEB),
+    request=request_pages(WEB),
+    account=account_pages(WEB),
+    late=late_pages(WEB),
+    parallel=parallel_pages(WEB),
 )
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

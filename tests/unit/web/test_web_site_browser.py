@@ -30,7 +30,7 @@ from tests.unit.web.test_web_customers import TAKEN, TWIN, stopped
 from tests.unit.web.test_web_explanations import previewed
 from tests.unit.web.test_web_order_lines import shown as long_order
 from tests.unit.web.test_web_refunds import overpaid
-from tests.webworld import accounts, bulk, data, first_syncs, late, maps, scenes
+from tests.webworld import accounts, bulk, data, first_syncs, late, maps, parallel, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
 from web.app import create_app
@@ -45,6 +45,7 @@ NARROWEST = 320
 NEW = ("/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Conflict&customer=NOBODY")
 DATA = ("/data", "/data/differences", "/data/matches", f"/data/matches/{data.OWING.id}", "/data/initial")
 MAPS = ("/data/maps", "/data/maps/currency", "/data/maps/customer/1", "/data/maps/customer/2")
+PARALLEL = ("/data/parallel?company=usmf", "/data/parallel?company=jpmf")
 WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
 Open = Callable[..., Awaitable[Page]]
 
@@ -155,6 +156,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         id=names.collections_id("usmf", "AXE-C"),
         task_queue=names.DEAL_QUEUE,
     )
+    await parallel.put(stage.client, "usmf", unclean=True)
     await stopped(stage, "AXE-CU", TWIN, TAKEN, note="Finance does not take the customer: no group 10")
     await overpaid(stage, "AXE-O")
     previewed("AXE-X")
@@ -180,7 +182,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         "amy": ["/", "/cases/usmf/AXE-CU", "/cases/usmf/AXE-O"],
         "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
         "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2", *DATA],
-        "otto": ["/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *NEW, *many, *MAPS],
+        "otto": [*PARALLEL, "/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *NEW, *many, *MAPS],
     }
 
 
