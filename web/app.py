@@ -158,9 +158,9 @@ def create_app(
     """
     keys, deals, approvals = SigningKeys(config.entra_authority, config.ca_file), Deals(client), Approvals(client)
     search, entra = _search(config, client), EntraSignIn(config)
-    ledger, audit = _stores(config)
-    desk = DataDesk(ledger) if ledger else None
+    ledger, desk, audit = _stores(config)
     sessions, attempts, access = _sessions(config, ledger, entra), Attempts(ledger), Access(config.policy)
+    initial = InitialSyncs(access, Initials(client), desk)
     decisions = Decisions(access, deals, approvals, _signer(config, key), Limits(), attempts)
     site, reviews, views = Site(config, client, sessions, search), Reviews(client), _views(ledger)
     dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
@@ -181,9 +181,7 @@ def create_app(
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
             *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
-            *_pages_of_data(
-                site, Data(access, desk, decisions), InitialSyncs(access, Initials(client), desk), beside.maps
-            ),
+            *_pages_of_data(site, Data(access, desk, decisions), initial, beside.maps),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -294,11 +292,11 @@ def _pages_of_data(site: Site, data: Data, initial: InitialSyncs, maps: MapChang
     ]
 
 
-def _stores(config: WebConfig) -> tuple[Ledger | None, AuditReading | None]:
-    """Where attempts and sessions are written, and where the audit is read; None: nowhere."""
+def _stores(config: WebConfig) -> tuple[Ledger | None, DataDesk | None, AuditReading | None]:
+    """Where attempts and sessions are written, where data is decided, and where the audit is read; None: nowhere."""
     ledger = Ledger(config.ledger_url.get_secret_value()) if config.ledger_url else None
     audit = AuditReading(config.audit_url.get_secret_value()) if config.audit_url else None
-    return ledger, audit
+    return ledger, DataDesk(ledger) if ledger else None, audit
 
 
 def _sessions(config: WebConfig, ledger: Ledger | None, entra: EntraSignIn) -> Sessions:

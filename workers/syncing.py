@@ -57,13 +57,8 @@ def add_sync_work(
     finance = Finance(FinanceSettings(endpoints[System.FINANCE], writes_as), budget=budgets[System.FINANCE])
     url = settings.ledger.url.get_secret_value()
     ledger, kept = SyncLedger(url), MapReading(url)
-    for close in (
-        *(reader.aclose for reader in readers.values()),
-        dataverse.aclose,
-        finance.aclose,
-        ledger.close,
-        kept.close,
-    ):
+    closing = (*(reader.aclose for reader in readers.values()), dataverse.aclose, finance.aclose)
+    for close in (*closing, ledger.close, kept.close):
         work.connections.push_async_callback(close)
     plans = Plans(readers[System.DATAVERSE], dataverse, policy, settings.policies, kept)
     in_sales = SalesSync(plans, readers[System.DATAVERSE], ledger)

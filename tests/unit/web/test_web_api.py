@@ -318,6 +318,16 @@ async def test_every_answer_carries_the_security_headers(http: httpx.AsyncClient
         assert headers["cache-control"] == "no-store"
 
 
+MAPS = {
+    ("GET", "/maps"),
+    ("GET", "/maps/{entity}"),
+    ("POST", "/maps/proposals"),
+    ("POST", "/maps/{entity}/rollback"),
+    ("GET", "/maps/{entity}/proposals/{n}"),
+    ("POST", "/maps/{entity}/proposals/{n}/{do}"),
+}
+
+
 async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) -> None:
     document = (await http.get("/api/v1/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
@@ -360,12 +370,7 @@ async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) 
         ("GET", "/order-lines/{company}/{quote}"),
         ("POST", "/explain"),
         ("POST", "/people/{oid}/sign-out"),
-        ("GET", "/maps"),
-        ("GET", "/maps/{entity}"),
-        ("POST", "/maps/proposals"),
-        ("POST", "/maps/{entity}/rollback"),
-        ("GET", "/maps/{entity}/proposals/{n}"),
-        ("POST", "/maps/{entity}/proposals/{n}/{do}"),
+        *MAPS,
     }
     for operation in operations.values():
         assert operation["security"] and operation["summary"]
