@@ -34,9 +34,12 @@ from activities.comparison_signatures import (
     SalesBulkActivities,
 )
 from activities.failures import for_deal, refused
+from activities.initial_signatures import WriterBulkActivities
 from activities.signatures import FailureType
 from domain.entities.comparing import CannotCompare, Comparison, DifferenceClass, comparison, require_comparable
 from domain.entities.comparison_view import ComparisonFigures
+from domain.entities.initial import Writers, WritersStart
+from domain.entities.map_change import KeptRecords
 from domain.entities.model import DataMap, SideName
 from domain.entities.shards import PAGE_ROWS, CannotBeSplit, ShardPlan, counted, outgrown, sampled, to_count
 from domain.policy import Policy
@@ -48,8 +51,8 @@ from dynamics.core.odata import Row
 from dynamics.core.reading import WriteRefused
 from ledger.comparison_runs import ComparisonRun
 from ledger.opening import Ledger, LedgerAway
-from ledger.pages import PageDamaged, Pages
-from policies.map_files import load_maps
+from ledger.pages import PageDamaged, Pages, sha256_of
+from policies.map_files import in_force, load_maps
 
 RECORDS = "records"
 """Folder below that of data, of records that are kept: a folder for each entity and side, a file for each company."""
@@ -69,13 +72,15 @@ def in_words() -> Iterator[None]:
         raise ApplicationError(str(error), type=FailureType.TRANSIENT) from error
 
 
-def map_of(policies: Path | None, entity: str) -> DataMap:
-    """The map in force of an entity.
+async def map_of(policies: Path | None, ledger: Ledger, entity: str) -> DataMap:
+    """The map in force of an entity, as the ledger says it, else a file.
 
     Raises:
         CannotCompare: it has none, or a file of maps is wrong.
+        LedgerAway: it is not known what is in force.
     """
-    found = load_maps(policies)
+    files = await asyncio.to_thread(load_maps, policies)
+    found = in_force(files, await ledger.maps_in_force())
     if found.problems:
         raise CannotCompare("\n".join(map(str, found.problems)))
     file = found.of(entity)
@@ -107,15 +112,16 @@ class OverPages:
         return found
 
 
-class SalesInBulk(OverPages, SalesBulkActivities):
+class SalesInBulk(OverPages, SalesBulkActivities, WriterBulkActivities):
     """Sales, read in bulk."""
 
-    def __init__(self, reader: Reader, policy: Policy, policies: Path | None, data_dir: Path) -> None:
-        """Read through ``reader`` by the maps of a folder of policies; keep pages below a folder."""
+    def __init__(self, reader: Reader, policy: Policy, policies: Path | None, ledger: Ledger, data_dir: Path) -> None:
+        """Read through ``reader`` by the maps in force, of the ledger and of a folder; keep pages below a folder."""
         super().__init__(data_dir)
         self._reader = reader
         self._policy = policy
         self._policies = policies
+        self._ledger = ledger
 
     @activity.defn(name="open_comparison")
     async def open_comparison(self, ask: OpenComparison) -> OpenedComparison:
@@ -124,7 +130,7 @@ class SalesInBulk(OverPages, SalesBulkActivities):
             pages = self.pages(ask)
             if (known := await asyncio.to_thread(pages.noted, "comparison", Comparison)) is not None:
                 return OpenedComparison(map_hash=known.map_hash)
-            data = await asyncio.to_thread(map_of, self._policies, ask.entity)
+            data = await map_of(self._policies, self._ledger, ask.entity)
             units = self._policy.entity_map.business_units
             if ask.company not in units.values():
                 raise CannotCompare(f"{ask.company} is no company of business_units in entity_map.yaml")
@@ -166,6 +172,12 @@ class SalesInBulk(OverPages, SalesBulkActivities):
             rows = [row for answer in answers for row in answer.rows()]
             await asyncio.to_thread(_write_sales, pages, name, of, rows, "")
             return PageRead(records=len(rows), requests=1)
+
+    @activity.defn(name="read_running_maps")
+    async def read_running_maps(self, ask: WritersStart) -> Writers:
+        """See the signature."""
+        with in_words():
+            return Writers(maps=await sales.read_running_maps(self._reader))
 
     def _where(self, pages: Pages, of: Comparison, number: int) -> str:
         """Where a page begins: as the page before it said, the first one by what is compared."""
@@ -266,7 +278,8 @@ class FinanceInBulk(OverPages, FinanceBulkActivities):
             of = await self.of(pages)
             with sql.opened(pages.folder / "spill") as db:
                 if ask.keep_records:
-                    await asyncio.to_thread(_keep_records, db, pages, of, self._data_dir / RECORDS)
+                    kept_now = await asyncio.to_thread(_keep_records, db, pages, of, self._data_dir / RECORDS, ask)
+                    await self._ledger.keep_records(kept_now)
                 gone = await asyncio.to_thread(standing, db, pages, of)
                 counts = await asyncio.to_thread(sql.counts, db)
                 found = {kind: count for kind, count in counts.items() if count} | {DifferenceClass.TIMING: gone}
@@ -339,14 +352,18 @@ def standing(db: sql.Connection, pages: Pages, of: Comparison) -> int:
     return sql.keep_standing(db, first)
 
 
-def _keep_records(db: sql.Connection, pages: Pages, of: Comparison, folder: Path) -> None:
-    """Keep the records of both sides as they were read, in place of those of the run before."""
+def _keep_records(db: sql.Connection, pages: Pages, of: Comparison, folder: Path, ask: JudgeComparison) -> KeptRecords:
+    """Keep the records of both sides as they were read, in place of those of the run before; which they are."""
+    about: dict[str, str | int] = {}
     for side in get_args(SideName):
         place = folder / f"{of.entity}_{side}"
         place.mkdir(parents=True, exist_ok=True)
         made = place / f"{of.company}.making"
-        sql.save_records(db, of, side, pages.files(side), made)
+        about[f"{side}_records"] = sql.save_records(db, of, side, pages.files(side), made)
+        about[f"{side}_sha256"] = sha256_of(made)
         made.replace(place / f"{of.company}.parquet")
+    whose = {"entity": of.entity, "company": of.company, "run_id": ask.run_id, "map_hash": of.map_hash}
+    return KeptRecords.model_validate(about | whose | {"kept_at": ask.ended_at})
 
 
 def _now() -> str:

@@ -67,7 +67,7 @@ def find(db: Connection, of: Comparison, finance: Sequence[str], sales: Sequence
         "CREATE OR REPLACE TABLE doubled AS "
         "SELECT key FROM sales WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1"
     )
-    codes = ", ".join(f"{_code(of, n)} AS c{n}" for n in range(len(of.fields)))
+    codes = ", ".join(f"{code(of.fields, n)} AS c{n}" for n in range(len(of.fields)))
     values = ", ".join(f"f.v{n} AS f{n}, s.v{n} AS s{n}" for n in range(len(of.fields)))
     wrong = " + ".join(f"c{n}" for n in range(len(of.fields)))
     db.execute(
@@ -139,16 +139,20 @@ def save(db: Connection, table: str, file: Path) -> int:
 
 
 def save_records(db: Connection, of: Comparison, side: SideName, files: Sequence[str], file: Path) -> int:
-    """Write the records of a side's files to one, with the map's names, the company, and what people find them by."""
+    """Write the records of a side's files to one, with the map's names, the company, and what people find them by.
+
+    Returns:
+        How many there are.
+    """
     load(db, side, of, files)
     key = "id" if side == "sales" else f"concat_ws('/', {', '.join(f'k{n}' for n in range(len(of.finance_key)))})"
     columns = ", ".join(f'v{n} AS "{field.name}"' for n, field in enumerate(of.fields))
     db.execute(
         f"CREATE OR REPLACE TABLE records AS SELECT '{of.company}' AS company, {key} AS key, {columns} FROM {side}"
     )
-    written = save(db, "records", file)
+    rows = save(db, "records", file)
     db.execute("DROP TABLE records")
-    return written
+    return rows
 
 
 def one(db: Connection, question: str, arguments: Sequence[Any] = ()) -> Any:
@@ -219,11 +223,11 @@ def _fields(of: Comparison) -> Iterator[str]:
         yield f"SELECT CASE c{n} {kinds} END, key, {text(field.name)}, '', {values}, id FROM wrong WHERE c{n} > 0"
 
 
-def _code(of: Comparison, n: int) -> str:
-    """What is wrong with a field of a pair, as a number."""
-    field, finance, sales = of.fields[n], f"coalesce(f.v{n}, '')", f"coalesce(s.v{n}, '')"
+def code(fields: Sequence[ComparedField], n: int) -> str:
+    """What is wrong with a field of a pair (``f.v0``, ``s.v0``, …), as a number; 0: nothing."""
+    field, finance, sales = fields[n], f"coalesce(f.v{n}, '')", f"coalesce(s.v{n}, '')"
     if field.number:
-        return _of_numbers(of, field, finance, sales)
+        return _of_numbers(fields, field, finance, sales)
     if field.values is not None:
         return _of_values(field, finance, sales)
     if field.cut_at is not None:
@@ -232,13 +236,13 @@ def _code(of: Comparison, n: int) -> str:
     return f"CASE WHEN {same} THEN {_SAME} ELSE {_DIFF} END"
 
 
-def _of_numbers(of: Comparison, field: ComparedField, finance: str, sales: str) -> str:
+def _of_numbers(fields: Sequence[ComparedField], field: ComparedField, finance: str, sales: str) -> str:
     # Finance has no empty number: it says 0.
     a, b = (
         f"CASE WHEN trim({x}) = '' THEN 0 ELSE try_cast(trim({x}) AS DECIMAL(38, 10)) END" for x in (finance, sales)
     )
     apart = f"abs(({a}) - ({b}))"
-    step = _step(of, field)
+    step = _step(fields, field)
     rounding = f"WHEN {apart} < {step} THEN {_ROUNDING} " if step else ""
     both = f"({a}) IS NULL OR ({b}) IS NULL"
     return (
@@ -247,13 +251,13 @@ def _of_numbers(of: Comparison, field: ComparedField, finance: str, sales: str) 
     )
 
 
-def _step(of: Comparison, field: ComparedField) -> str:
+def _step(fields: Sequence[ComparedField], field: ComparedField) -> str:
     """The smallest amount both sides keep, as SQL; empty: the map does not say."""
     if field.decimals is None:
         return ""
     if field.decimals != "currency":
         return _unit(field.decimals)
-    names = [n for n, each in enumerate(of.fields) if each.sales.rpartition(".")[2] == "isocurrencycode"]
+    names = [n for n, each in enumerate(fields) if each.sales.rpartition(".")[2] == "isocurrencycode"]
     if not names:
         return "0.01"
     other = {digits: codes for digits, codes in _by_digits().items() if digits != 2}

@@ -8,7 +8,7 @@ from typing import Protocol
 from activities.comparison_signatures import OfRun
 from activities.declaring import declares_activities
 from domain.entities.comparison_view import ComparisonFigures
-from domain.entities.initial import DryRun
+from domain.entities.initial import DryRun, Writers, WritersStart
 
 
 class MakePlan(OfRun):
@@ -29,3 +29,11 @@ class PlanBulkActivities(Protocol):
 
     async def make_plan(self, ask: MakePlan) -> DryRun:
         """Write down what would be done with each record, and keep the run in the ledger; no request."""
+
+
+@declares_activities
+class WriterBulkActivities(Protocol):
+    """What is asked before a first sync may begin (task queue q2c-dataverse-bulk)."""
+
+    async def read_running_maps(self, ask: WritersStart) -> Writers:
+        """Read which maps Dual-Write runs: two requests."""

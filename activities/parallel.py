@@ -22,7 +22,7 @@ from domain.entities.parallel_run import DayPlan
 from domain.policy import Policy, PolicyError
 from ledger.comparison_runs import ComparisonRun
 from ledger.opening import Ledger, LedgerAway
-from policies.map_files import load_maps
+from policies.map_files import in_force, load_maps
 from runs.calls import NotFound, Rejected, Unreadable
 from runs.comparisons import Comparisons
 
@@ -48,7 +48,11 @@ class ParallelWork(ParallelActivities):
             timezone = self._policy.calendar(of.company).timezone
         except PolicyError as error:
             raise refused(FailureType.REFUSED, str(error)) from error
-        maps = await asyncio.to_thread(load_maps, self._folder)
+        files = await asyncio.to_thread(load_maps, self._folder)
+        try:
+            maps = in_force(files, await self._ledger.maps_in_force())
+        except LedgerAway as error:
+            raise ApplicationError(str(error), type=FailureType.TRANSIENT) from error
         if maps.problems:
             raise refused(FailureType.REFUSED, "\n".join(map(str, maps.problems)))
         found = []

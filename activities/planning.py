@@ -45,7 +45,7 @@ class InitialInBulk(OverPages, PlanBulkActivities):
             done: DryRun | None = await asyncio.to_thread(pages.noted, DONE, DryRun)
             if done is None:
                 of = await self.of(pages)
-                data = await asyncio.to_thread(map_of, self._policies, ask.entity)
+                data = await map_of(self._policies, self._ledger, ask.entity)
                 require_synced(data)
                 if not hash_of(data) == of.map_hash == ask.map_hash:
                     raise CannotCompare(f"The map of {ask.entity} was changed meanwhile. Begin the dry run again.")

@@ -16,7 +16,17 @@ from domain.entities.sync_records import Due, Looked, key_of, parts_of
 from dynamics.bulk import changes, finance
 from dynamics.bulk.changes import SyncPlan
 from dynamics.bulk.reader import Reader
-from dynamics.core.errors import Conflict, DynamicsError, NotFound, Refused, Stale
+from dynamics.core.errors import (
+    Conflict,
+    DynamicsError,
+    NotFound,
+    Refused,
+    Stale,
+    Throttled,
+    Transient,
+    UnknownOutcome,
+    Unreachable,
+)
 from dynamics.core.odata import Row
 from dynamics.synced import SyncWriter
 
@@ -148,7 +158,10 @@ class Applying:
             try:
                 await self._send(side, there, row, wanted, merged, pair)
                 written.add(side)
-            except Stale:
+            except (Unreachable, Throttled):
+                raise  # so would all others
+            except (Stale, Transient, UnknownOutcome):
+                # Looked at again, while others are; what an unknown write came to is seen then.
                 stale = True
             except (Refused, NotFound, Conflict) as error:
                 findings += [Finding(field=name, cause=_REFUSED[side], text=_words(error)) for name in wanted]

@@ -56,9 +56,10 @@ from dynamics.core.odata import Row
 from dynamics.sales.client import Dataverse
 from dynamics.sales.metadata import read_running_maps
 from dynamics.synced import SyncWriter
+from ledger.map_reading import MapReading
 from ledger.opening import LedgerAway
 from ledger.syncs import SyncLedger
-from policies.map_files import load_maps
+from policies.map_files import in_force, load_maps
 
 REMEMBERED_SECONDS: Final = 60.0
 """How long a map, and what Dual-Write runs, is taken to be as it was read."""
@@ -82,12 +83,15 @@ def _in_words() -> Iterator[None]:
 class Plans:
     """What syncs follow: the map in force, what Dataverse calls its parts, and why a sync may not write."""
 
-    def __init__(self, reader: Reader, dataverse: Dataverse, policy: Policy, policies: Path | None) -> None:
-        """Read through ``reader`` by the maps of a folder of policies; ask ``dataverse`` what Dual-Write runs."""
+    def __init__(
+        self, reader: Reader, dataverse: Dataverse, policy: Policy, policies: Path | None, kept: MapReading
+    ) -> None:
+        """Read through ``reader`` by the maps in force, ``kept`` or in a folder; ask what Dual-Write runs."""
         self._reader = reader
         self._dataverse = dataverse
         self._policy = policy
         self._policies = policies
+        self._kept = kept
         self._known: dict[Of, tuple[float, SyncPlan, str]] = {}
 
     async def of(self, ask: OfSync, *, anew: bool = False) -> tuple[SyncPlan, str]:
@@ -107,7 +111,8 @@ class Plans:
 
     async def _map(self, entity: str) -> tuple[DataMap, str]:
         """The map in force, and the rules that it breaks, in words."""
-        maps = await asyncio.to_thread(load_maps, self._policies)
+        files = await asyncio.to_thread(load_maps, self._policies)
+        maps = in_force(files, await self._kept.in_force())
         if maps.problems:
             raise CannotCompare("\n".join(map(str, maps.problems)))
         file = maps.of(entity)

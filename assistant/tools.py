@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
+from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field, ValidationError
 
 from assistant import answers
@@ -288,19 +289,20 @@ class Tools:
         return _read(DealDetail, await self._site.get(caller, path))
 
     async def _held(self, caller: Caller, page: _Page) -> tuple[answers.Hold, ...]:
-        found: list[answers.Hold] = []
-        for row in page.items[:MOST_READ]:
+        return tuple([await self._hold(caller, row) for row in page.items[:MOST_READ]])
+
+    async def _hold(self, caller: Caller, row: _Row) -> answers.Hold:
+        """Why a deal does not go on; one that cannot be read says so, and takes no others down."""
+        try:
             deal = await self._deal(caller, row.company, row.quote)
-            reasons = deal.credit.reasons if deal.credit else ()
-            found.append(
-                answers.Hold(
-                    deal=_row(row),
-                    why=stored(deal.explanation.text),
-                    unblock=stored(deal.explanation.unblock),
-                    credit_reasons=tuple(str(reason.code) for reason in reasons),
-                )
-            )
-        return tuple(found)
+        except ToolError as error:
+            return answers.Hold(deal=_row(row), why=stored(error), unblock=stored(""), credit_reasons=())
+        return answers.Hold(
+            deal=_row(row),
+            why=stored(deal.explanation.text),
+            unblock=stored(deal.explanation.unblock),
+            credit_reasons=tuple(str(reason.code) for reason in (deal.credit.reasons if deal.credit else ())),
+        )
 
 
 def _read(kind: type[T], body: object) -> T:

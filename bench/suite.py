@@ -323,6 +323,8 @@ def _northwind(data: Path) -> tuple[float, dict[str, float]]:
                 for part, pid in json.loads(file.read_text()).items():
                     if part in spent and Path(f"/proc/{pid}").exists():
                         spent[part] = max(spent[part], cpu_ms(pid))
+        if process.returncode:
+            raise RuntimeError(f"the demo ended with {process.returncode}")
         return time.monotonic() - began, spent
 
 

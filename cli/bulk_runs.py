@@ -21,11 +21,11 @@ from rich.progress import (
 from temporalio.client import Client
 
 from cli import inputs
+from cli.maps_in_force import maps_in_force
 from cli.output import fail, note
 from domain.entities.comparison_view import ComparisonView
 from domain.entities.model import DataMap
 from domain.policy import Policy
-from policies.map_files import load_maps
 from runs.calls import NoAnswer, RunError
 from workers.settings import Settings, SettingsError
 from workers.telemetry import start_telemetry
@@ -56,9 +56,7 @@ class Runs(Protocol[Seen]):
 def checked(entity: str, company: str) -> tuple[Settings, Policy, DataMap]:
     """What a command about an entity in a company begins with; ends the command where there is no such thing."""
     policy, settings = inputs.policy(), inputs.settings()
-    maps = load_maps(settings.policies)
-    if maps.problems:
-        fail("\n".join(map(str, maps.problems)))
+    maps = maps_in_force(settings)
     found = maps.of(entity)
     if found is None:
         fail(f"{entity!r} has no map; the maps are {', '.join(data.entity for data in maps.all)}")

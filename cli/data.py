@@ -18,7 +18,7 @@ GROUP_EXAMPLES = """Examples:
 q2c data dictionary
     every field of both systems: meaning, owner, lineage, personal data
 
-q2c data export customer --company usmf --from ./records --out ./parquet
+q2c data export customer --company usmf --from records --out parquet
     the records of a comparison, for Power BI or a notebook
 """
 
@@ -33,10 +33,12 @@ q2c data dictionary --json | jq '.entities[].fields[] | select(.personal)'
 
 EXPORT_EXAMPLES = """Examples:
 
-q2c data export customer --company usmf --from .q2c/data/records --out ./parquet
+q2c data export customer --company usmf \\
+    --from .q2c/data/records --out parquet
     after q2c compare customer --company usmf --keep
 
-q2c data export customer --company usmf --from ./records --out ./parquet --personal
+q2c data export customer --company usmf --from records --out parquet \\
+    --personal
     with personal data as well
 """
 

@@ -29,12 +29,9 @@ def require_data_extra() -> None:
 
 def maps_in_force() -> tuple[DataMap, ...]:
     """The maps; ends the command where a file is none."""
-    from policies.map_files import load_maps
+    from cli.maps_in_force import maps_in_force as found
 
-    maps = load_maps(inputs.settings().policies)
-    if maps.problems:
-        fail("\n".join(map(str, maps.problems)))
-    return maps.all
+    return found(inputs.settings()).all
 
 
 def relations_of(folder: Path) -> Relations:

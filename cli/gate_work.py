@@ -1,4 +1,4 @@
-"""What `q2c gate` does: looks at the last dry run, asks which maps Dual-Write runs, and keeps what it says."""
+"""What `q2c gate` does: looks at the last dry run, has a worker ask which maps Dual-Write runs, keeps what it says."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
+from temporalio.client import Client
 
 from cli import match
-from cli.bulk_runs import checked
+from cli.bulk_runs import asked, checked
 from cli.data_extra import maps_in_force, require_data_extra
 from cli.output import fail, note, result, result_as_json
 from domain.calendar import local_date
@@ -22,22 +23,21 @@ from domain.entities.cross_reference import CrossReference
 from domain.entities.facts import RunningMap
 from domain.entities.gate import Look, Verdict, judge
 from domain.entities.identity import hash_of
-from domain.entities.initial import DryRun, require_synced
+from domain.entities.initial import DryRun, Writers, WritersStart, require_synced
 from domain.entities.model import SideName
 from domain.policy import Policy, PolicyError
-from dynamics.bulk.reader import Reader
-from dynamics.bulk.sales import read_running_maps
-from dynamics.core.errors import DynamicsError, System
 from ledger import cross_reference, initial_runs
 from ledger.database import DATABASE_ERRORS, Database, open_database
 from policies.activation_files import load_limits
 from policies.quality_files import load_quality_rules
-from workers import composition
-from workers.settings import Settings, SettingsError
+from runs.calls import Unreadable
+from runs.initial import Initials
+from workers.settings import Settings
 
 if TYPE_CHECKING:
     from cleansing.gate import Held
 
+SERVICE: Final = "q2c-gate"
 SHOWN: Final = 10
 
 
@@ -50,7 +50,7 @@ def gate(entity: str, company: str, *, as_json: bool) -> int:
     except CannotCompare as error:
         fail(str(error))
     undecided, now = _held(settings, policy, company), datetime.now(UTC)
-    map_hash = hash_of(data)
+    map_hash, running = hash_of(data), _dual_write(settings, entity)
 
     async def judged(database: Database) -> Verdict:
         held = replace(undecided, decided=await cross_reference.read(database, company))
@@ -68,7 +68,7 @@ def gate(entity: str, company: str, *, as_json: bool) -> int:
             dry_run=dry_run,
             look=look,
             gone=gone,
-            dual_write=await _dual_write(settings),
+            dual_write=running,
         )
         await initial_runs.keep_verdict(database, verdict)
         return verdict
@@ -116,17 +116,20 @@ def _looked(settings: Settings, dry_run: DryRun, held: Held) -> tuple[Look | Non
     return look(dry_run.entity, dry_run.company, held, plan.files, records), ""
 
 
-async def _dual_write(settings: Settings) -> tuple[RunningMap, ...] | None:
-    """The maps that Dual-Write runs, asked as the application that only reads; None: nobody can say."""
-    try:
-        who, endpoint = composition.reader(settings), composition.endpoints(settings)[System.DATAVERSE]
-        async with Reader(System.DATAVERSE, endpoint, who) as reader:
-            return await read_running_maps(reader)
-    except SettingsError as error:
-        fail(str(error))
-    except DynamicsError as error:
-        note(f"Dataverse: {error}")
+def _dual_write(settings: Settings, entity: str) -> tuple[RunningMap, ...] | None:
+    """The maps that Dual-Write runs, asked by a worker; None: nobody can say."""
+
+    async def told(client: Client) -> Writers | str:
+        try:
+            return await Initials(client).writers(WritersStart(entity=entity))
+        except Unreadable as error:
+            return str(error)
+
+    found = asked(settings, SERVICE, told)
+    if isinstance(found, str):
+        note(found)
         return None
+    return found.maps
 
 
 def _in_ledger(settings: Settings, question: Callable[[Database], Awaitable[Verdict]]) -> Verdict:

@@ -18,6 +18,7 @@ from temporalio.client import Client
 from cli import inputs
 from cli.output import fail, note, result_as_json
 from domain import event_ids, importing
+from domain.assessing import QuotePreview
 from domain.importing import ImportedQuote, OpenQuote, Taken
 from domain.messages import SalesEvent, SalesEventKind
 from domain.policy import Policy
@@ -38,6 +39,7 @@ from workers.temporal_client import TemporalUnusable, connect
 
 AT_ONCE = 4
 """Quotes that the rules are asked about at a time: a worker's own work goes on beside it."""
+TRIES = 3
 SHOWN = 30
 NOBODY = "No worker answers: start one, and say it again."
 _STATES = {QuoteState.DRAFT: "draft", QuoteState.ACTIVE: "active"}
@@ -50,9 +52,10 @@ _APPROVALS: Mapping[int | None, str] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be imported; ``company`` empty: all."""
+    """What is to be imported; ``company`` and ``only`` empty: all."""
 
     company: str
+    only: frozenset[str]
     apply: bool
     most: int
     per_minute: int
@@ -99,7 +102,7 @@ async def _imported(settings: Settings, policy: Policy, asked: Asked) -> list[Im
     client = await connect(start_telemetry("q2c-import", environment={}), settings.codec)
     async with composition.dataverse(settings) as sales:
         units = await sales.business_units()
-        listing = Listing(SalesChanges(sales.odata), units, policy, asked.company)
+        listing = Listing(SalesChanges(sales.odata), units, policy, asked)
         desk = Desk(client, asked, policy.entity_map.shadow)
         listed = [each async for each in listing.all()]
     return await desk.take(listed)
@@ -108,9 +111,9 @@ async def _imported(settings: Settings, policy: Policy, asked: Asked) -> list[Im
 class Listing:
     """The open quotes of Sales, page by page."""
 
-    def __init__(self, changes: SalesChanges, units: dict[UUID, str], policy: Policy, company: str) -> None:
-        """Read ``changes``; ``company`` empty: of all companies."""
-        self._changes, self._units, self._policy, self._company = changes, units, policy, company
+    def __init__(self, changes: SalesChanges, units: dict[UUID, str], policy: Policy, asked: Asked) -> None:
+        """Read ``changes``, and keep what was asked for."""
+        self._changes, self._units, self._policy, self._asked = changes, units, policy, asked
 
     async def all(self) -> AsyncIterator[Listed]:
         """Every open quote, then every open order that was made before."""
@@ -128,7 +131,7 @@ class Listing:
     def _quote(self, row: QuoteChange, state: str, order: str = "") -> OpenQuote | None:
         unit = self._units.get(row.business_unit_id, "") if row.business_unit_id else ""
         company = self._policy.entity_map.company_of(unit) or ""
-        if self._company and company != self._company:
+        if self._asked.company not in ("", company) or (self._asked.only and row.number not in self._asked.only):
             return None
         return OpenQuote.model_validate(
             {
@@ -191,7 +194,7 @@ class Desk:
         try:
             if await self._lookup.last_run(names.deal_id(quote.company, quote.quote)) is not None:
                 return importing.known(importing.left(quote))
-            seen = importing.of_rules(quote, await self._reviews.preview(quote.company, quote.quote))
+            seen = importing.of_rules(quote, await self._preview(quote))
             if seen.taken is not Taken.BEGINS or not self._asked.apply:
                 return seen
             await self._pace.take()
@@ -200,6 +203,15 @@ class Desk:
             return importing.unread(quote, NOBODY)
         except RunError as error:
             return importing.unread(quote, str(error))
+
+    async def _preview(self, quote: OpenQuote) -> QuotePreview:
+        """What the rules say of it. No person waits: a worker that is busy is asked again."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._reviews.preview(quote.company, quote.quote)
+            except NoAnswer:
+                continue
+        return await self._reviews.preview(quote.company, quote.quote)
 
 
 def _submission(quote: OpenQuote, row: QuoteChange) -> SalesEvent:

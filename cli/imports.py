@@ -18,6 +18,9 @@ q2c import
 q2c import --company usmf --csv open.csv
     the same of one company, each quote as a row of a file
 
+q2c import --quote QUO-01001 --quote QUO-01007 --apply
+    begins the deals of two quotes, to see how it goes
+
 q2c import --company usmf --apply --most 50 --per-minute 30
     begins the deals of fifty quotes; said again, it takes the next fifty
 """
@@ -25,6 +28,9 @@ q2c import --company usmf --apply --most 50 --per-minute 30
 
 def import_quotes(
     company: Annotated[str, typer.Option("--company", help="Legal entity, e.g. usmf; all, unless said.")] = "",
+    quote: Annotated[
+        list[str] | None, typer.Option("--quote", help="Only this quote, by number; several times.")
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Begin the deals.")] = False,
     most: Annotated[int, typer.Option(min=1, max=10_000, help="Deals to begin at most.")] = 200,
     per_minute: Annotated[int, typer.Option(min=1, max=600, help="Deals to begin in a minute.")] = 60,
@@ -46,5 +52,6 @@ def import_quotes(
         require_writable(csv, "--csv")
     from cli import import_work
 
-    asked = import_work.Asked(company=wanted, apply=apply, most=most, per_minute=per_minute, csv=csv)
+    only = frozenset(quote or ())
+    asked = import_work.Asked(company=wanted, only=only, apply=apply, most=most, per_minute=per_minute, csv=csv)
     raise typer.Exit(import_work.run(asked, as_json=json))

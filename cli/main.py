@@ -31,6 +31,7 @@ from cli import (
     load,
     match,
     mcp,
+    openapi,
     parallel,
     policy,
     quality,
@@ -86,6 +87,7 @@ app.command("web", epilog=web.EXAMPLES, rich_help_panel=RUN)(web.web)
 app.command("virtual", epilog=virtual.EXAMPLES, rich_help_panel=RUN)(virtual.virtual)
 app.command("mcp", epilog=mcp.EXAMPLES, rich_help_panel=RUN)(mcp.mcp)
 app.add_typer(bus.app, name="bus", rich_help_panel=RUN)
+app.command("openapi", epilog=openapi.EXAMPLES, rich_help_panel=RUN)(openapi.openapi)
 app.add_typer(codec.app, name="codec", rich_help_panel=RUN)
 app.command("keys", epilog=keys.EXAMPLES, rich_help_panel=RUN)(keys.keys)
 app.add_typer(setup.app, name="setup", rich_help_panel=CHECK)

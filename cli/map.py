@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import inputs
+from cli.map_change import add_commands
 from cli.output import JsonOption, fail, note, result, result_as_json
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def list_maps(json: JsonOption = False) -> None:
             "fields": len(found.data.fields),
             "hash": hash_of(found.data),
             "file": str(found.file),
+            "file_differs": found.differs,
         }
         for found in maps.files
     ]
@@ -170,14 +172,18 @@ def list_maps(json: JsonOption = False) -> None:
         result(
             f"{row['entity']:<15} {row['pattern']:<13} {row['direction']:<11} {row['frequency']:<15}"
             f"{row['fields']:>3} fields  {str(row['hash'])[:8]}"
+            + ("  its file says something else" if row["file_differs"] else "")
         )
+
+
+add_commands(app)
 
 
 def _maps(settings: Settings) -> Maps:
     """The maps in force; ends the command where a file is none."""
-    from policies.map_files import load_maps
+    from cli.maps_in_force import maps_in_force
 
-    return _usable(load_maps(settings.policies))
+    return maps_in_force(settings)
 
 
 def _usable(maps: Maps) -> Maps:

@@ -84,6 +84,8 @@ class StackInfo:
     tenant: str
     client_id: str
     client_secret: str
+    reader_client_id: str
+    reader_client_secret: str
     web_client_id: str
     web_client_secret: str
     users: dict[str, list[str]]
@@ -378,7 +380,10 @@ class Stack:
             codec=self.codec_url,
             **{
                 name: self.sandbox[name]
-                for name in ("entra", "dataverse", "finance", "desk", "ca_file", "tenant", "client_id", "client_secret")
+                for name in (
+                    *("entra", "dataverse", "finance", "desk", "ca_file", "tenant", "client_id", "client_secret"),
+                    *("reader_client_id", "reader_client_secret"),
+                )
             },
             web_client_id=self.sandbox["web_client_id"],
             web_client_secret=self.sandbox["web_client_secret"],

@@ -24,6 +24,7 @@ from domain.customers import LONGEST
 from domain.deal_state import DealState, OrderStatus
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.entities.data_words import RIGHTS as RIGHTS_OF_DATA
+from domain.entities.map_change_said import RIGHTS as RIGHTS_OF_MAPS
 from domain.entities.sync_said import RUN_SYNC, SETTLE_LETTER
 from domain.facts import Fact
 from domain.given import LONGEST as LONGEST_VALUE
@@ -74,6 +75,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     SETTLE_LETTER: Action.SETTLE_LETTER,
     **RIGHTS_OF_ACCOUNTS,
     **RIGHTS_OF_DATA,
+    **RIGHTS_OF_MAPS,
 }
 """The right that each message of a person needs."""
 

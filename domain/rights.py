@@ -17,6 +17,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from domain.entities.map_change_rules import MapChangeRules
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
@@ -94,6 +95,12 @@ class Action(StrEnum):
     """Say which customers are one."""
     EXIT_PARALLEL = "parallel.exit"
     """Be one of the two who end a company's parallel run."""
+    PROPOSE_MAP = "map.propose"
+    """Propose another map of integration data, and withdraw a proposal."""
+    APPROVE_MAP = "map.approve"
+    """Be one of the two who approve it, or refuse it."""
+    ACTIVATE_MAP = "map.activate"
+    """Put an approved map in force, and the former one in force again."""
 
 
 OF_ONE_DEAL: Final = frozenset(
@@ -122,7 +129,16 @@ OF_ACCOUNTS: Final = frozenset(
     {Action.OPEN_DISPUTE, Action.RESOLVE_DISPUTE, Action.RECORD_PROMISE, Action.PAUSE_COLLECTIONS}
 )
 """Actions on what is collected from a customer: about no deal, and about no amount that the table could bound."""
-OF_DATA: Final = frozenset({Action.SETTLE_DIFFERENCE, Action.DECIDE_MATCH, Action.EXIT_PARALLEL})
+OF_DATA: Final = frozenset(
+    {
+        Action.SETTLE_DIFFERENCE,
+        Action.DECIDE_MATCH,
+        Action.PROPOSE_MAP,
+        Action.APPROVE_MAP,
+        Action.ACTIVATE_MAP,
+        Action.EXIT_PARALLEL,
+    }
+)
 """Actions on what both systems hold: about no deal and no amount."""
 SIGNED: Final = (
     OF_ONE_DEAL
@@ -345,6 +361,7 @@ class RightsPolicy(Record):
     rights: tuple[Right, ...] = Field(min_length=1)
     fresh_sign_in: FreshSignIns = FreshSignIns()
     conflicts: tuple[RoleConflict, ...] = ()
+    map_changes: MapChangeRules = MapChangeRules()
 
     @model_validator(mode="after")
     def _whole(self) -> RightsPolicy:
@@ -356,6 +373,9 @@ class RightsPolicy(Record):
             for role in (*conflict.one, *conflict.other):
                 if role not in known:
                     raise ValueError(f"conflicts: {role!r} has no right; correct the name or remove the conflict")
+        approving = {right.role for right in self.rights if Action.APPROVE_MAP in right.may}
+        if "map_changes" in self.model_fields_set and (lacking := sorted(self.map_changes.roles - approving)):
+            raise ValueError(f"map_changes: {lacking[0]!r} does not have map.approve; give it the right or remove it")
         for role in {right.role for right in self.rights if Action.READ_RUN in right.may}:
             if not any(right.role == role and Action.READ_MARGIN in right.may for right in self.rights):
                 raise ValueError(f"rights: run.read shows {role} cost and margin; give it deal.read_margin as well")

@@ -80,7 +80,8 @@ class AuditStore:
             person = (await connection.execute(select(PEOPLE).where(PEOPLE.c.oid == oid.lower()))).mappings().first()
             if person is None:
                 return 0
-            touched = await _erase_words(connection, dict(person))
+            names = _names(dict(person))
+            touched = await _erase_words(connection, names)
             acted = await connection.execute(
                 select(RECORDS.c.company, RECORDS.c.seq).where(RECORDS.c.actor_id == person["person_id"])
             )
@@ -90,7 +91,7 @@ class AuditStore:
                 .where(PEOPLE.c.person_id == person["person_id"])
                 .values(oid=None, name="(erased)", upn="", salt=None, erased_at=moment(self._now()))
             )
-            await deciders.forget(connection, oid.lower())
+            await deciders.forget(connection, oid.lower(), lambda text: _blotted(text, names))
             for company in sorted({company for company, _ in touched}):
                 chain = await Chain.locked(connection, company, self._now())
                 await chain.note(
@@ -277,19 +278,28 @@ def _same(row: Mapping[str, Any], record: AuditRecord) -> bool:
     return row["actor_salt"] is None or bool(row["actor_seal"] == seal(row["actor_salt"], record.actor.oid.lower()))
 
 
-async def _erase_words(connection: AsyncConnection, person: Mapping[str, Any]) -> set[tuple[str, int]]:
+def _names(person: Mapping[str, Any]) -> list[str]:
+    """All that a person is called by, the longest first."""
+    return sorted({text for text in (person["name"], person["upn"], person["oid"]) if text}, key=len, reverse=True)
+
+
+async def _erase_words(connection: AsyncConnection, names: Sequence[str]) -> set[tuple[str, int]]:
     """Take a person's name, address and id out of every record's words; the records it stood in."""
-    names = sorted({text for text in (person["name"], person["upn"], person["oid"]) if text}, key=len, reverse=True)
     touched = set()
     for row in (await connection.execute(select(WORDS))).mappings().all():
-        what, why = row["what"], row["why"]
-        for name in names:
-            what, why = _without(what, name), _without(why, name)
+        what, why = _blotted(row["what"], names), _blotted(row["why"], names)
         if (what, why) != (row["what"], row["why"]):
             place = (WORDS.c.company == row["company"]) & (WORDS.c.seq == row["seq"])
             await connection.execute(update(WORDS).where(place).values(what=what, why=why, salt=None))
             touched.add((row["company"], row["seq"]))
     return touched
+
+
+def _blotted(text: str, names: Sequence[str]) -> str:
+    """A text with all names blotted out."""
+    for name in names:
+        text = _without(text, name)
+    return text
 
 
 def _without(text: str, name: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, and_, delete, exists, func, insert, or_, select, update
@@ -32,6 +32,8 @@ from ledger.tables import (
 )
 
 PAGE: Final = 50
+GONE_KEPT: Final = timedelta(days=90)
+"""How long a cluster is kept that was not found any more and about which nobody decided."""
 _AT_ONCE: Final = 200
 _WAITING: Final = (Status.OPEN.value, Status.LATER.value, Status.PROPOSED.value)
 _EMPTY: Final = dict.fromkeys(
@@ -61,6 +63,7 @@ async def keep(database: Database, run: MatchRun, clusters: Iterable[Cluster]) -
             new += await _seen(connection, run, some)
     async with database.writing() as connection:
         gone = 0 if len(found) > len(kept) else await _close_others(connection, run)
+        await _forget_gone(connection, run.ended_at - GONE_KEPT)
         done = run.model_copy(update={"found": len(found), "kept": len(kept), "new": new, "gone": gone})
         await connection.execute(
             insert(MATCH_RUNS).values(
@@ -250,6 +253,16 @@ async def _close_others(connection: AsyncConnection, run: MatchRun) -> int:
         update(MATCH_CLUSTERS).where(others).values(status=Status.GONE.value, decision_id="")
     )
     return closed.rowcount
+
+
+async def _forget_gone(connection: AsyncConnection, before: datetime) -> None:
+    """Remove clusters that were last found before a moment, are gone, and were never decided about."""
+    of = MATCH_CLUSTERS.c
+    decided_about = exists().where(MATCH_DECISIONS.c.cluster_id == of.cluster_id)
+    old = and_(of.status == Status.GONE.value, of.last_seen_at < moment(before), ~decided_about)
+    ids = select(of.cluster_id).where(old)
+    await connection.execute(delete(MATCH_COMPANIES).where(MATCH_COMPANIES.c.cluster_id.in_(ids)))
+    await connection.execute(delete(MATCH_CLUSTERS).where(old))
 
 
 def _best(cluster: Cluster) -> float:

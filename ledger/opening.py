@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from domain.entities.comparing import Difference
     from domain.entities.cross_reference import CrossReference
     from domain.entities.initial import DryRun
+    from domain.entities.map_change import KeptRecords
+    from domain.entities.model import DataMap
     from domain.entities.parallel import Critical, Standing
     from domain.policy import Policy
     from domain.shadow import PeoplesOrder, ShadowLook
@@ -131,6 +134,29 @@ class Ledger(Opening):
         from ledger.parallel import standing
 
         return await answered(standing(database, entity, company, critical, now))
+
+    # Maps
+
+    async def maps_in_force(self) -> dict[str, DataMap]:
+        """By entity, as `ledger.map_versions.in_force`; none where no file was noted. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.map_versions import in_force
+
+        return await answered(in_force(database))
+
+    async def note_maps(self, maps: Iterable[DataMap]) -> int:
+        """Keep what files say of entities that are new, as `ledger.map_versions.note_files`. Raises as `append`."""
+        database = await self._opened()
+        from ledger.map_versions import note_files
+
+        return await answered(note_files(database, maps, datetime.now(UTC)))
+
+    async def keep_records(self, records: KeptRecords) -> None:
+        """Note which records a comparison kept. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.map_versions import keep_records
+
+        await answered(keep_records(database, records))
 
     # Shadow mode
 

@@ -76,7 +76,7 @@ class Pages:
             return None
         found = Manifest.model_validate_json(path.read_bytes())
         file = path.parent / found.file
-        if not file.is_file() or _hash(file) != found.sha256:
+        if not file.is_file() or sha256_of(file) != found.sha256:
             raise PageDamaged(f"{file} is not what {path.name} says: remove both, and it is read again")
         return found
 
@@ -160,7 +160,7 @@ class Pages:
 
     def _seal(self, name: str, made: Path, rows: int, read_at: str, next_link: str) -> Manifest:
         target = self._path(name, "parquet")
-        found = Manifest(file=target.name, sha256=_hash(made), rows=rows, read_at=read_at, next_link=next_link)
+        found = Manifest(file=target.name, sha256=sha256_of(made), rows=rows, read_at=read_at, next_link=next_link)
         _flush(made)
         made.replace(target)
         self._replace(self._path(name, "json"), found.model_dump_json().encode())
@@ -192,6 +192,7 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _hash(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file, hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

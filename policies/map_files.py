@@ -2,21 +2,24 @@
 
 The folder `maps` in the folder that `Q2C_POLICIES` names replaces packaged maps by files of the same name, and may add
 more. Unlike the other policies no decision of a deal depends on them: they have no part in the policies' version, and
-each has a hash of its own.
+each has a hash of its own. What is in force says the ledger, once it knows a map (`in_force`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from domain.entities.identity import hash_of
 from domain.entities.model import MOST_MAPS, DataMap
 from policies.loading import Problem, read_model
 
 PACKAGED: Final = Path(__file__).parent / "maps"
 FOLDER: Final = "maps"
+LEDGER: Final = "ledger"
+"""In place of a file, where there is none."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class MapFile:
 
     file: Path
     data: DataMap
+    differs: bool = False
+    """The file says something else than what is in force."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,20 @@ class Maps:
         return next((found for found in self.files if found.data.entity == entity), None)
 
 
+def in_force(files: Maps, kept: Mapping[str, DataMap]) -> Maps:
+    """The maps in force: those the ledger has, else what a file says; words are those of a file that does the same."""
+    given = {found.data.entity: found for found in files.files}
+    maps = []
+    for entity, found in given.items():
+        data = kept.get(entity, found.data)
+        same = hash_of(data) == hash_of(found.data)
+        maps.append(found if same else MapFile(found.file, data, differs=True))
+    maps += [MapFile(Path(LEDGER), data, differs=True) for entity, data in kept.items() if entity not in given]
+    return Maps(tuple(maps), files.problems)
+
+
 def load_maps(policies: Path | None = None) -> Maps:
-    """The maps in force.
+    """What the files of maps say.
 
     Args:
         policies: folder of the installation's policies; None for the packaged maps alone.

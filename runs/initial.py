@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import uuid
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from domain.entities.initial import InitialStart, InitialView
+from domain.entities.initial import InitialStart, InitialView, Writers, WritersStart
 from runs import attributes, names, query
 from runs.calls import NotFound, Unreadable, answer, ask, rejected
 from runs.comparisons import BACKGROUND, LONGEST, reason
 
 MOST_LISTED = 50
+ASKED_WITHIN = timedelta(minutes=2)
 
 
 class ListedRun(NamedTuple):
@@ -86,6 +88,33 @@ class Initials:
         except RPCError as error:
             raise NotFound(f"Dry run {workflow_id} not found.") from error
         return done
+
+    async def writers(self, start: WritersStart) -> Writers:
+        """The maps that Dual-Write runs, as a worker is told.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+            Unreadable: no worker asked in time, or it could not; the text says why.
+        """
+        begun = self._client.start_workflow(
+            names.WRITERS,
+            start,
+            id=names.writers_id(uuid.uuid4().hex),
+            task_queue=names.DEAL_QUEUE,
+            priority=BACKGROUND,
+            execution_timeout=ASKED_WITHIN,
+            result_type=Writers,
+            static_summary="Which maps Dual-Write runs",
+        )
+        try:
+            handle = await answer(begun)
+        except RPCError as error:
+            raise rejected(error) from error
+        try:
+            found: Writers = await handle.result()
+        except WorkflowFailureError as error:
+            raise Unreadable(f"Which maps Dual-Write runs could not be asked: {reason(error)}") from error
+        return found
 
     async def listed(self, companies: tuple[str, ...] | None) -> list[ListedRun]:
         """The newest dry runs, newest first, one of each entity and company; ``companies`` None: of all.

@@ -27,6 +27,7 @@ COLLECTIONS: Final = "Collections"
 GAUGES: Final = "Gauges"
 COMPARISON: Final = "CompareRecords"
 INITIAL: Final = "PlanInitialSync"
+WRITERS: Final = "AskWriters"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
 PARALLEL: Final = "ParallelRun"
@@ -275,6 +276,11 @@ def replay_id(entity: str, company: str, message_id: str) -> str:
 def initial_id(entity: str, company: str, map_hash: str) -> str:
     """Workflow id of the dry run of an initial sync under a map."""
     return f"initial/{_part(entity)}/{_part(company)}/{_part(map_hash)}/dry"
+
+
+def writers_id(nonce: str) -> str:
+    """Workflow id of one question which maps Dual-Write runs."""
+    return f"initial-writers/{_part(nonce)}"
 
 
 def parse_initial_id(workflow_id: str) -> tuple[str, str]:

@@ -71,6 +71,9 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.READ_PERSONAL: dict.fromkeys(("credit_manager", "ar_manager", "ops", "auditor"), ANY),
     Action.SETTLE_DIFFERENCE: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
     Action.DECIDE_MATCH: dict.fromkeys(("cfo", "credit_manager", "ar_manager"), ANY),
+    Action.PROPOSE_MAP: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
+    Action.APPROVE_MAP: dict.fromkeys(("cfo", "credit_manager", "ar_manager", "ops", "admin"), ANY),
+    Action.ACTIVATE_MAP: dict.fromkeys(("ops", "admin"), ANY),
 }
 """What the shipped table allows: action → role → whose deals."""
 FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP, CommandName.REFUND_APPROVE)

@@ -12,6 +12,7 @@ from domain.authority import subject_of
 from domain.calendar import local_date
 from domain.commands import DECIDE, RIGHT_OF
 from domain.credit import most_released
+from domain.entities.map_change_rules import MapChangeRules
 from domain.messages import CommandName
 from domain.people import Person
 from domain.phrases import phrase
@@ -195,6 +196,16 @@ class Access:
         """Whether the policy wants a fresh sign-in for a decision like this, however fresh the reader's is."""
         granted = self.deciding(person, state.request.company)
         return bool(weak_sign_in(granted, subject_of(state.request), sign_in=SignIn(), said_at=None))
+
+    def roles_everywhere(self, person: Person) -> frozenset[str]:
+        """The roles a person holds in every company."""
+        held = [self._policy.rights.roles_of(person, company) for company in self.companies]
+        return frozenset.intersection(*held) if held else frozenset()
+
+    @property
+    def map_changes(self) -> MapChangeRules:
+        """Whose approvals a change of a map takes."""
+        return self._policy.rights.map_changes
 
     @property
     def version(self) -> str:

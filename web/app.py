@@ -27,6 +27,7 @@ from temporalio.client import Client
 
 from domain.refusals import Refusal
 from ledger.data_desk import DataDesk
+from ledger.map_desk import MapDesk
 from ledger.opening import Ledger, LedgerAway, Opening
 from ledger.reading import AuditReading
 from ledger.signing import AuditKey
@@ -49,6 +50,7 @@ from web.api.bulk import add_bulk
 from web.api.collections import add_collections
 from web.api.credit import add_credit
 from web.api.late import add_late
+from web.api.maps import add_maps
 from web.api.parallel import add_parallel
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.api.sync import add_sync
@@ -70,6 +72,7 @@ from web.languages import Languages, chosen, using
 from web.late import LateDeals
 from web.limits import Limits
 from web.links import Dynamics
+from web.maps import MapChanges
 from web.middleware import SecurityHeaders, Tracing, security_headers
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AUDIT, AuditPages
@@ -85,6 +88,7 @@ from web.pages.inbox import INBOX, Inbox
 from web.pages.initial import InitialPages
 from web.pages.languages import LanguagePages
 from web.pages.late import LATE, LatePages
+from web.pages.maps import MapPages
 from web.pages.matches import MatchPages
 from web.pages.parallel import ParallelPages
 from web.pages.site import STATIC, Site
@@ -162,10 +166,8 @@ def create_app(
     dynamics, headers, refused = Dynamics(config.sales_url, config.finance_url), _headers(config), _problems(site)
     handlers = _exception_handlers(refused, headers)
     api = application(config, TokenVerifier(keys, config.client_id, clients=config.api_clients), handlers)
-    add_operations(api, access, deals, approvals, search, decisions)
-    add_readings(api, access, deals, reviews)
-    beside = _beside_deals(config, client, access, approvals, search, decisions)
-    _add_beside_deals(api, access, sessions, beside)
+    beside = _beside_deals(config, client, access, approvals, search, decisions, ledger)
+    _add_all(api, access, _OfDeals(deals, approvals, search, decisions, reviews), sessions, beside)
     site_app = Starlette(
         routes=[
             *health_routes(client, keys),
@@ -179,7 +181,9 @@ def create_app(
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
             *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
-            *_pages_of_data(site, Data(access, desk, decisions), InitialSyncs(access, Initials(client), desk)),
+            *_pages_of_data(
+                site, Data(access, desk, decisions), InitialSyncs(access, Initials(client), desk), beside.maps
+            ),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -196,6 +200,16 @@ def _signer(config: WebConfig, key: SigningKey | None) -> DecisionSigner:
     return DecisionSigner(key) if key else DecisionSigner.from_file(config.decision_private_key_file)
 
 
+class _OfDeals(NamedTuple):
+    """By what deals are read, and told what people say."""
+
+    deals: Deals
+    approvals: Approvals
+    search: Search
+    decisions: Decisions
+    reviews: Reviews
+
+
 class _Beside(NamedTuple):
     """What people say to runs that are no single deal's."""
 
@@ -205,11 +219,18 @@ class _Beside(NamedTuple):
     bulk: BulkRuns
     credit: CreditReviewing
     parallel: Parallel
+    maps: MapChanges
     syncing: Syncing
 
 
 def _beside_deals(
-    config: WebConfig, client: Client, access: Access, approvals: Approvals, search: Search, decisions: Decisions
+    config: WebConfig,
+    client: Client,
+    access: Access,
+    approvals: Approvals,
+    search: Search,
+    decisions: Decisions,
+    ledger: Ledger | None,
 ) -> _Beside:
     """What is said to runs that are no single deal's, limited, signed and refused as what is said to deals."""
     return _Beside(
@@ -219,12 +240,25 @@ def _beside_deals(
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
         Parallel(access, ParallelRuns(client), decisions),
+        MapChanges(access, MapDesk(ledger, access.map_changes) if ledger else None, decisions),
         Syncing(access, Syncs(client), decisions),
     )
 
 
-def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: _Beside) -> None:
-    """Add the operations that are about no single running deal."""
+def api_document(config: WebConfig) -> dict[str, Any]:
+    """The OpenAPI document of an installation with these addresses; no run, ledger or key is needed to say it."""
+    nothing: Any = None  # what operations use when they are called, and none is
+    api = application(config, nothing, {})
+    beside = _Beside(*(nothing for _ in _Beside._fields))
+    _add_all(api, Access(config.policy), _OfDeals(*(nothing for _ in _OfDeals._fields)), nothing, beside)
+    document: dict[str, Any] = api.openapi()
+    return document
+
+
+def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, beside: _Beside) -> None:
+    """Add every operation there is."""
+    add_operations(api, access, of.deals, of.approvals, of.search, of.decisions)
+    add_readings(api, access, of.deals, of.reviews)
     add_people(api, access, sessions)
     add_delegations(api, access, beside.delegating)
     add_late(api, beside.late)
@@ -233,6 +267,7 @@ def _add_beside_deals(api: FastAPI, access: Access, sessions: Sessions, beside: 
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
     add_parallel(api, beside.parallel)
+    add_maps(api, beside.maps)
 
 
 def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: SavedViews) -> list[Route]:
@@ -248,12 +283,13 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
     ]
 
 
-def _pages_of_data(site: Site, data: Data, initial: InitialSyncs) -> list[Route]:
+def _pages_of_data(site: Site, data: Data, initial: InitialSyncs, maps: MapChanges) -> list[Route]:
     """The pages about what both systems hold."""
     return [
-        *DataPages(site, data).routes(),
+        *DataPages(site, data, maps).routes(),
         *DifferencePages(site, data).routes(),
         *MatchPages(site, data).routes(),
+        *MapPages(site, maps).routes(),
         *InitialPages(site, initial).routes(),
     ]
 

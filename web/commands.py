@@ -170,7 +170,7 @@ class DecisionBody(_Body):
     message_id: uuid.UUID | None = Field(None, description="Same id sent again: same outcome, counted once")
 
 
-class _PersonsBody(_Body):
+class PersonsBody(_Body):
     """What a person says to a request or to the delegations; the id is no part of what is signed."""
 
     message_id: uuid.UUID | None = Field(None, description="Same id sent again: same outcome, counted once")
@@ -181,7 +181,7 @@ class _PersonsBody(_Body):
         return said(self.model_copy(update={"message_id": None}))
 
 
-class ReassignBody(_PersonsBody):
+class ReassignBody(PersonsBody):
     """Have a step asked of somebody else who may decide it."""
 
     step: int = Field(ge=1, le=1_000)
@@ -190,21 +190,21 @@ class ReassignBody(_PersonsBody):
     reason: RequiredText
 
 
-class QuestionBody(_PersonsBody):
+class QuestionBody(PersonsBody):
     """Ask the rep a question before deciding a step; the first one of a step stops its hours."""
 
     step: int = Field(ge=1, le=1_000)
     question: RequiredText = Field(description="The rep reads it in Sales and on the page of the deal")
 
 
-class AnswerBody(_PersonsBody):
+class AnswerBody(PersonsBody):
     """Answer the open question of a step."""
 
     step: int = Field(ge=1, le=1_000)
     answer: RequiredText
 
 
-class DelegationBody(_PersonsBody):
+class DelegationBody(PersonsBody):
     """Have somebody else asked for one's decisions, or for those of `of`, from the first day to the last."""
 
     of: PersonId | None = Field(None, description="Who is away, by Entra object id; left out: the caller")
@@ -214,26 +214,26 @@ class DelegationBody(_PersonsBody):
     reason: ShortText = ""
 
 
-class EndDelegationBody(_PersonsBody):
+class EndDelegationBody(PersonsBody):
     """End one's own delegation, or that of `of`."""
 
     of: PersonId | None = Field(None, description="Whose delegation, by Entra object id; left out: the caller's")
     reason: ShortText = ""
 
 
-class DismissBody(_PersonsBody):
+class DismissBody(PersonsBody):
     """Say that what stands open after a deal's end is settled otherwise."""
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 
-class ExitParallelBody(_PersonsBody):
+class ExitParallelBody(PersonsBody):
     """Be one of the two who end a company's parallel run."""
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 
-class RebuildCreditBody(_PersonsBody):
+class RebuildCreditBody(PersonsBody):
     """Have credit ledgers compared with deals and Finance, and made anew."""
 
     customer: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = Field(
@@ -243,7 +243,7 @@ class RebuildCreditBody(_PersonsBody):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 
-class RunSyncBody(_PersonsBody):
+class RunSyncBody(PersonsBody):
     """Have records of both systems kept in step, or not any more, or letters tried again."""
 
     do: Literal["start", "stop", "replay"]
@@ -255,7 +255,7 @@ class RunSyncBody(_PersonsBody):
     reason: RequiredShortText
 
 
-class SettleLetterBody(_PersonsBody):
+class SettleLetterBody(PersonsBody):
     """Say what becomes of a letter."""
 
     do: Literal["take", "propose", "approve", "dismiss"]
@@ -269,7 +269,7 @@ InvoiceNumber = Annotated[str, StringConstraints(strip_whitespace=True, min_leng
 Amount = Annotated[Decimal, Field(gt=0, max_digits=19, decimal_places=4, description="In the invoice's currency")]
 
 
-class DisputeBody(_PersonsBody):
+class DisputeBody(PersonsBody):
     """Note that a customer contests an invoice, or part of it."""
 
     invoice: InvoiceNumber
@@ -277,7 +277,7 @@ class DisputeBody(_PersonsBody):
     reason: RequiredShortText
 
 
-class ResolveBody(_PersonsBody):
+class ResolveBody(PersonsBody):
     """Settle a dispute. A credit note or a new invoice is posted in Finance."""
 
     invoice: InvoiceNumber
@@ -285,7 +285,7 @@ class ResolveBody(_PersonsBody):
     reason: RequiredShortText
 
 
-class PromiseBody(_PersonsBody):
+class PromiseBody(PersonsBody):
     """Note that a customer will pay an invoice by a day."""
 
     invoice: InvoiceNumber
@@ -294,7 +294,7 @@ class PromiseBody(_PersonsBody):
     reason: RequiredShortText
 
 
-class PauseBody(_PersonsBody):
+class PauseBody(PersonsBody):
     """Have an invoice, or the whole account, rest until a day."""
 
     invoice: InvoiceNumber | None = Field(None, description="Left out: the whole account")
@@ -302,14 +302,14 @@ class PauseBody(_PersonsBody):
     reason: RequiredShortText
 
 
-class ResumeBody(_PersonsBody):
+class ResumeBody(PersonsBody):
     """End a promise or a rest of an invoice, or the rest of the whole account, before its day."""
 
     invoice: InvoiceNumber | None = Field(None, description="Left out: the whole account")
     reason: RequiredShortText
 
 
-ACCOUNT_BODIES: dict[str, type[_PersonsBody]] = {
+ACCOUNT_BODIES: dict[str, type[PersonsBody]] = {
     DISPUTE: DisputeBody,
     RESOLVE: ResolveBody,
     PROMISE: PromiseBody,

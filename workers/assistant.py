@@ -12,7 +12,9 @@ from assistant.deals import Site
 from assistant.server import on_standard_input, over_http
 from assistant.tools import Tools
 from ledger.data_reading import DataReading
-from policies.map_files import load_maps
+from ledger.map_reading import MapReading
+from ledger.opening import LedgerAway
+from policies.map_files import Maps, in_force, load_maps
 from web.access import Access
 from web.tokens import SigningKeys, TokenVerifier
 from workers.rules import load_policy
@@ -34,14 +36,28 @@ def _verifier(settings: Settings, keys: SigningKeys) -> TokenVerifier:
     return TokenVerifier(keys, settings.web.client_id, clients=clients)
 
 
-def tools_of(settings: Settings, callers: Callers, stack: AsyncExitStack) -> Tools:
+async def _maps(settings: Settings) -> Maps:
+    """The maps in force. Raises SettingsError where the ledger does not say."""
+    files, url = load_maps(settings.policies), settings.ledger.reader_url or settings.ledger.url
+    if not url.get_secret_value():
+        return files
+    reading = MapReading(url.get_secret_value())
+    try:
+        return in_force(files, await reading.in_force())
+    except LedgerAway as error:
+        raise SettingsError(str(error)) from error
+    finally:
+        await reading.close()
+
+
+async def tools_of(settings: Settings, callers: Callers, stack: AsyncExitStack) -> Tools:
     """The tools; what they use is closed with ``stack``.
 
     Raises:
         SettingsError: a map cannot be read.
         PolicyError: the rules cannot be used.
     """
-    maps = load_maps(settings.policies)
+    maps = await _maps(settings)
     if maps.problems:
         raise SettingsError("\n".join(map(str, maps.problems)))
     url = settings.ledger.reader_url or settings.ledger.url
@@ -60,7 +76,7 @@ async def run_http(settings: Settings, telemetry: Telemetry) -> int:
     verifier = _verifier(settings, keys)
     with stop_signals() as stop:
         async with AsyncExitStack() as stack:
-            tools = tools_of(settings, Callers(verifier), stack)
+            tools = await tools_of(settings, Callers(verifier), stack)
             app = unready_once(stop, over_http(tools, verifier, keys, own.url, settings.entra.authority))
             async with serve(app, own.host, own.port, variables="Q2C_MCP") as port:
                 log.info("assistants are answered", port=port, url=own.url)
@@ -86,6 +102,6 @@ async def run_stdio(settings: Settings, telemetry: Telemetry, token_file: Path) 
 
     callers = Callers(_verifier(settings, _keys(settings)), token)
     async with AsyncExitStack() as stack:
-        await on_standard_input(tools_of(settings, callers, stack)).run_stdio_async()
+        await on_standard_input(await tools_of(settings, callers, stack)).run_stdio_async()
     telemetry.close()
     return 0

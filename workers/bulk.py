@@ -74,12 +74,13 @@ def add_bulk_work(
     for reader in readers.values():
         work.connections.push_async_callback(reader.aclose)
     data = settings.data.dir
-    in_sales = SalesInBulk(readers[System.DATAVERSE], policy, settings.policies, data)
+    in_sales = SalesInBulk(readers[System.DATAVERSE], policy, settings.policies, ledger, data)
     in_finance = FinanceInBulk(readers[System.FINANCE], ledger, data)
     work.bulk_activities[names.DATAVERSE_BULK_QUEUE] = [
         in_sales.open_comparison,
         in_sales.read_sales_page,
         in_sales.confirm_in_sales,
+        in_sales.read_running_maps,
     ]
     work.bulk_activities[names.FINANCE_BULK_QUEUE] = [
         in_finance.count_parts,

@@ -61,7 +61,7 @@ from workers.bulk import add_bulk_work, reading_budgets
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
-from workers.rules import load_policy, note_rules
+from workers.rules import load_policy, note_all
 from workers.settings import Settings, SettingsError
 from workers.shadow import add_shadow_work
 from workers.syncing import add_sync_work
@@ -77,7 +77,7 @@ from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
-from workflows.initial import PlanInitialSync
+from workflows.initial import AskWriters, PlanInitialSync
 from workflows.notices import PeopleNotices
 from workflows.parallel import ParallelRun
 from workflows.quote_to_cash import QuoteToCash
@@ -103,6 +103,7 @@ WORKFLOWS = (
     Gauges,
     CompareRecords,
     PlanInitialSync,
+    AskWriters,
     BulkRun,
     CreditReview,
     ParallelRun,
@@ -165,7 +166,7 @@ def compose(settings: Settings, client: Client) -> Work:
         ],
         notice_activities=telling.notice_activities,
         companies=companies,
-        begin=lambda: note_rules(ledger, policy, companies),
+        begin=lambda: note_all(ledger, settings, policy, companies),
     )
     _add_reading(work, settings, policy, ledger, ledgers)
     add_sync_work(work, settings, policy, endpoints(settings), reader(settings), credentials(settings))

@@ -11,6 +11,7 @@ import structlog
 import policies
 from domain.policy import Policy
 from ledger.opening import Ledger, LedgerAway
+from policies.map_files import load_maps
 from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,19 @@ def load_policy(settings: Settings) -> Policy:
         PolicyError: a file is missing or wrong; the text names file, field and remedy.
     """
     return policies.load(settings.policies)
+
+
+async def note_all(ledger: Ledger, settings: Settings, policy: Policy, companies: Collection[str]) -> None:
+    """Have the ledger know the rules and, the first time, the maps; try until it answers."""
+    await note_rules(ledger, policy, companies)
+    maps = await asyncio.to_thread(load_maps, settings.policies)
+    if maps.problems:
+        log.warning("maps are not noted", problems=[str(problem) for problem in maps.problems[:5]])
+        return
+    try:
+        log.info("maps noted", new=await ledger.note_maps(maps.all))
+    except LedgerAway as error:  # whoever plans a change notes them as well
+        log.warning("maps are not noted", reason=str(error))
 
 
 async def note_rules(ledger: Ledger, policy: Policy, companies: Collection[str]) -> None:

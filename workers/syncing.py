@@ -11,6 +11,7 @@ from dynamics.core.errors import System
 from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
+from ledger.map_reading import MapReading
 from ledger.syncs import SyncLedger
 from runs import names
 from workers.bulk import lacking
@@ -50,10 +51,17 @@ def add_sync_work(
     readers = {system: Reader(system, endpoints[system], reads_as, budget=budgets[system]) for system in rates}
     dataverse = Dataverse(DataverseSettings(endpoints[System.DATAVERSE], writes_as), budget=budgets[System.DATAVERSE])
     finance = Finance(FinanceSettings(endpoints[System.FINANCE], writes_as), budget=budgets[System.FINANCE])
-    ledger = SyncLedger(settings.ledger.url.get_secret_value())
-    for close in (*(reader.aclose for reader in readers.values()), dataverse.aclose, finance.aclose, ledger.close):
+    url = settings.ledger.url.get_secret_value()
+    ledger, kept = SyncLedger(url), MapReading(url)
+    for close in (
+        *(reader.aclose for reader in readers.values()),
+        dataverse.aclose,
+        finance.aclose,
+        ledger.close,
+        kept.close,
+    ):
         work.connections.push_async_callback(close)
-    plans = Plans(readers[System.DATAVERSE], dataverse, policy, settings.policies)
+    plans = Plans(readers[System.DATAVERSE], dataverse, policy, settings.policies, kept)
     in_sales = SalesSync(plans, readers[System.DATAVERSE], ledger)
     in_finance = FinanceSync(
         plans,

@@ -17,7 +17,7 @@ from dynamics.bulk.reader import Reader
 from dynamics.core.budget import Budget
 from dynamics.core.errors import System
 from virtual.app import Secrets, create_app
-from virtual.reading import Reading
+from virtual.reading import PATIENCE, Reading
 from workers.composition import credentials, endpoints
 from workers.mode import weak_secret
 from workers.rules import load_policy
@@ -64,8 +64,8 @@ def company_secrets(settings: Settings, policy: Policy) -> Mapping[str, tuple[st
     return secrets
 
 
-def application(settings: Settings) -> Starlette:
-    """The service and what it reads with. Raises SettingsError and PolicyError."""
+def application(settings: Settings, *, patience: float = PATIENCE) -> Starlette:
+    """The service and what it reads with; `patience`: seconds an answer waits. Raises SettingsError and PolicyError."""
     policy, own = load_policy(settings), settings.virtual
     secrets = company_secrets(settings, policy)
     who = replace(credentials(settings), client_id=own.client_id, client_secret=own.client_secret.get_secret_value())
@@ -80,6 +80,7 @@ def application(settings: Settings) -> Starlette:
         policy.entity_map.company_of,
         fresh_seconds=own.fresh_seconds,
         stale_seconds=own.stale_hours * 3_600,
+        patience=patience,
     )
 
     async def close() -> None:

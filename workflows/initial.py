@@ -9,11 +9,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.initial_signatures import MakePlan, PlanBulkActivities
+    from activities.initial_signatures import MakePlan, PlanBulkActivities, WriterBulkActivities
     from domain.causes import Cause
-    from domain.entities.initial import DryRun, InitialStart, InitialView
+    from domain.entities.initial import DryRun, InitialStart, InitialView, Writers, WritersStart
     from runs import names
-    from workflows.both_sides import BothSides, in_words
+    from workflows.both_sides import PATIENCE, BothSides, in_words
+    from workflows.steps import begin
 
 
 @workflow.defn(name=names.INITIAL)
@@ -62,3 +63,22 @@ class PlanInitialSync(BothSides[InitialStart]):
             "Plan what would be done with each record",
         )
         self._set(stage="done")
+
+
+@workflow.defn(name=names.WRITERS)
+class AskWriters:
+    """Which maps Dual-Write runs, asked by a worker: a person's command holds no secret."""
+
+    @workflow.run
+    async def run(self, start: WritersStart) -> Writers:
+        """Ask, or end with the reason in words."""
+        try:
+            return await begin(
+                WriterBulkActivities.read_running_maps,
+                start,
+                queue=names.DATAVERSE_BULK_QUEUE,
+                summary="Read which maps Dual-Write runs",
+                patience=PATIENCE,
+            )
+        except ActivityError as error:
+            raise in_words(error) from None

@@ -25,7 +25,7 @@ PATIENCE = Patience(
     timedelta(minutes=10),
     silence=timedelta(seconds=20),
 )
-LOOK_EVERY = timedelta(seconds=5)
+LOOK_EVERY = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=5)
 SHOWN = 500
 

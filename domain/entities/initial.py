@@ -16,7 +16,8 @@ from pydantic import Field
 from domain.entities.comparing import CannotCompare
 from domain.entities.comparison_run import Progress, ReadingStart
 from domain.entities.comparison_view import ComparisonView
-from domain.entities.model import DataMap, Owner, Pattern, SideName
+from domain.entities.facts import RunningMap
+from domain.entities.model import DataMap, EntityName, Owner, Pattern, SideName
 from domain.record import Record
 
 SYNCED: Final = frozenset({Pattern.SYNC, Pattern.BATCH})
@@ -162,6 +163,18 @@ class InitialStart(ReadingStart):
         """How it stands."""
         seen = self.seen(InitialView, progress, confirmed)
         return seen.model_copy(update={"map_hash": self.map_hash, "began_at": progress.began_at, "dry_run": dry_run})
+
+
+class WritersStart(Record):
+    """Whose maps are asked for."""
+
+    entity: EntityName
+
+
+class Writers(Record):
+    """The maps that Dual-Write runs."""
+
+    maps: tuple[RunningMap, ...] | None = Field(None, description="None: they may not be read")
 
 
 def require_synced(data: DataMap) -> None:

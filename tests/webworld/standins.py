@@ -42,6 +42,7 @@ from tests import rights
 from tests.webworld.accounts import StandInCollections
 from tests.webworld.claims import claims, verified
 from tests.webworld.late import StandInAfterEnd
+from tests.webworld.syncs import StandInSync
 
 
 class Scene(Record):
@@ -418,6 +419,7 @@ WORKFLOWS = [
     StandInApproval,
     StandInDelegations,
     StandInAfterEnd,
+    StandInSync,
     StandInLedger,
     StandInSalesFeed,
     StandInFinanceFeed,

@@ -65,6 +65,7 @@ USERS = (
     User("nemo", "Nemo Nobody", ()),
     User("audra", "Audra Ames", ("auditor",)),
     User("aldo", "Aldo Abt", ("auditor.demf",)),
+    User("cleo", "Cleo Cruz", ("cfo.usmf", "cfo.demf")),
 )
 
 

@@ -49,7 +49,7 @@ from workers.settings import (
 )
 from workers.worker import Work, workflow_runner
 from workflows.comparison import CompareRecords
-from workflows.initial import PlanInitialSync
+from workflows.initial import AskWriters, PlanInitialSync
 
 DAY = date(2026, 11, 27)
 
@@ -193,7 +193,7 @@ class CompareWorld:
                 Worker(
                     self.client,
                     task_queue=names.DEAL_QUEUE,
-                    workflows=[CompareRecords, PlanInitialSync, *workflows],
+                    workflows=[CompareRecords, PlanInitialSync, AskWriters, *workflows],
                     activities=activities,
                     interceptors=[KeptAlive()],
                     workflow_runner=workflow_runner(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,12 @@ from cleansing.matching import Kind, match
 from cleansing.model import read_model
 from cleansing.quality import run
 from cleansing.relations import Relations
+from cli.map_change_work import make_plan
 from cli.match import MODEL
 from domain.entities.comparison_run import CompareStart
+from domain.entities.map_change import Base, MapPlan
+from ledger import map_versions
+from ledger.database import open_database
 from policies.loading import load
 from policies.map_files import load_maps
 from policies.quality_files import load_quality_rules, own_or_packaged
@@ -28,6 +32,18 @@ async def compared(world: CompareWorld, company: str, day: date, *, keep: bool =
     desk = Comparisons(world.client)
     start = CompareStart(entity="customer", company=company, keep_records=keep)
     await desk.result(await desk.begin(start, day))
+
+
+async def narrowed(world: CompareWorld) -> MapPlan:
+    """The plan of a map without e-mail addresses, counted over what was kept."""
+    database = await open_database(world.settings.ledger.url.get_secret_value())
+    assert await map_versions.note_files(database, MAPS, datetime.now(UTC)) == len(MAPS)
+    base = Base.of((await map_versions.in_force(database)).values(), "customer")
+    assert base.data is not None
+    fields = {name: field for name, field in base.data.fields.items() if name != "email"}
+    records = await map_versions.records_of(database, "customer")
+    await database.close()
+    return make_plan(1, base.data.model_copy(update={"fields": fields}), base, records, world.settings.data.dir)
 
 
 def kept(folder: Path) -> dict[str, list[str]]:
@@ -56,6 +72,16 @@ async def test_records_of_a_comparison_are_kept_checked_and_matched(
         await compared(world, "demf", DAY + timedelta(days=1))
         await compared(world, "usmf", DAY + timedelta(days=2))
         assert world.verbs() == {"GET"}
+        plan = await narrowed(world)
+    assert [(each.company, each.finance_records, each.sales_records) for each in plan.records] == [
+        ("demf", 1, 1),
+        ("usmf", 20, 22),
+    ]
+    (impact,) = plan.impacts
+    assert (impact.change.kind, impact.change.place, impact.records, impact.exact) == (
+        "NARROWING", "fields.email", 1, True
+    )  # fmt: skip
+    assert plan.conflicts == () and plan.snapshot
 
     files = ["demf.parquet", "usmf.parquet"]
     assert kept(records) == {"customer_finance": files, "customer_sales": files}

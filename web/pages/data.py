@@ -14,6 +14,7 @@ from domain.entities.comparing import DifferenceClass
 from domain.phrases import marked
 from ledger.comparison_runs import OpenCount
 from web.data import Data, DifferencesQuery, MatchesQuery
+from web.maps import MapChanges
 from web.pages.site import Site
 from web.session import Session
 
@@ -54,6 +55,11 @@ ROOMS: Final = (
         "/data/parallel",
         marked("Parallel run"),
         marked("Both systems beside each other, day by day: what was clean, what stands, and when it may end."),
+    ),
+    Room(
+        "/data/maps",
+        marked("Maps"),
+        marked("Which record is which, and whose value counts: every version, and changes that wait for approval."),
     ),
     Room(
         "/data/initial",
@@ -121,6 +127,7 @@ class DataPages:
 
     site: Site
     data: Data
+    maps: MapChanges
 
     def routes(self) -> list[Route]:
         """The route of the entrance."""
@@ -131,7 +138,9 @@ class DataPages:
         person = session.identity
         differences = await self.data.differences(person, DifferencesQuery(), 1)
         clusters = await self.data.clusters(person, MatchesQuery())
+        maps = await self.maps.overview(person)
         waiting = {
+            "/data/maps": sum(each.open for each in maps),
             "/data/differences": sum(count.total for count in differences.page.counts),
             "/data/matches": sum(clusters.counts.get(status, 0) for status in ("open", "proposed")),
         }

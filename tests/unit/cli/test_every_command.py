@@ -68,7 +68,7 @@ ANSWERS = {
     "assess": "assess --json",
     "data dictionary": "data dictionary --json",
     "data export": "data export customer --company usmf --from records --out exported --json",
-    "gate": "gate customer --company usmf --json",
+    "openapi": "openapi --form 2.0 --json",
     "quality rules": "quality rules --json",
     "quality check": "quality check --from records --out fixes --json",
     "match run": "match run --from records --out doubles --standing --json",
@@ -104,7 +104,7 @@ ANSWERS = {
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
-    *("import", "load", "bench", "initial", "sync status"),
+    *("import", "load", "bench", "initial", "gate", "sync status"),
     *("parallel start", "parallel status", "parallel report", "parallel export"),
 }
 """They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,

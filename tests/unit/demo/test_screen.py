@@ -29,6 +29,8 @@ INFO = StackInfo(
     client_id="c",
     client_secret="s",
     web_client_id="w",
+    reader_client_id="r",
+    reader_client_secret="s",
     web_client_secret="s",
     users={
         "mona": ["sales_manager.usmf"],

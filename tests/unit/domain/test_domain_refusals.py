@@ -28,6 +28,14 @@ NO_CODES = {
     "FLOOR",
     # What is wrong with a record or a field of both systems.
     *("MISSING", "DIFF", "ROUNDING", "DUPLICATE", "UNMAPPED", "TIMING"),
+    # Why the gate of a first sync refuses it (docs/initial-sync.md).
+    *("NO_DRY_RUN", "OLD_DRY_RUN", "PLAN_GONE", "CRITICAL_RULE", "NOT_CHECKED", "AMBIGUOUS_TARGET"),
+    *("CRITICAL_CONFLICT", "DUAL_WRITE", "DUAL_WRITE_NOT_KNOWN"),
+    # Why a sync writes no field of a record (docs/sync.md).
+    *("CONFLICT", "NOT_LISTED", "TOO_LONG", "NOT_TELLABLE", "EMPTY", "REFUSED_BY_FINANCE", "REFUSED_BY_SALES"),
+    *("NOT_TAKEN", "DELETED_IN_FINANCE", "DELETED_IN_SALES"),
+    # What shadow mode would have done otherwise, and what an import leaves to people (docs/going-live.md).
+    *("NOT_ASKED", "NOT_RETURNED", "ORDER_DIFFERS", "NO_ORDER", "NO_APPROVER"),
     # Who owns a field of a map.
     *("FINANCE", "SALES", "NEWEST", "MANUAL"),
 }
@@ -83,6 +91,9 @@ def test_only_what_is_broken_on_our_side_is_a_5xx() -> None:
         Refusal.LEDGER_UNAVAILABLE,
         Refusal.SIGNING_UNAVAILABLE,
         Refusal.ENTRA_UNAVAILABLE,
+        # Virtual tables stand between Dataverse and Finance.
+        Refusal.FINANCE_UNAVAILABLE,
+        Refusal.FINANCE_REFUSED,
     }
 
 

@@ -85,6 +85,11 @@ async def test_clusters_are_listed_for_who_may_see_all_their_companies(database:
     back = await matched(database, 2, OWING, PLAIN, GERMAN)
     assert (back.new, back.gone) == (1, 0)
 
+    await matches.decide(database, PLAIN.id, word(PLAIN, "m-1", said=Said.LATER))
+    assert (await matched(database, 3)).gone == 3
+    await matched(database, 3 + matches.GONE_KEPT.days)
+    assert [await matches.one(database, each.id) is None for each in (OWING, GERMAN, PLAIN)] == [True, True, False]
+
 
 async def test_one_person_decides_where_no_money_hangs_and_takes_it_back(
     database: Database, reader: AuditReader
@@ -127,7 +132,8 @@ async def test_two_persons_decide_where_money_hangs(database: Database, store: A
     assert await matches.decide(database, OWING.id, word(OWING, "m-3", AMY)) is Refusal.CHANGED_MEANWHILE
     await matched(database, 2, OWING)
     assert await matches.decide(database, OWING.id, word(OWING, "m-4")) is Status.PROPOSED
-    assert await matches.decide(database, OWING.id, word(OWING, "m-5", AMY)) is Status.DECIDED
+    confirmed = word(OWING, "m-5", AMY).model_copy(update={"why": "as ines iqbal says"})
+    assert await matches.decide(database, OWING.id, confirmed) is Status.DECIDED
 
     links = (await cross_reference.read(database)).links
     assert {(link.account, link.number, link.by, link.second) for link in links} == {
@@ -138,6 +144,7 @@ async def test_two_persons_decide_where_money_hangs(database: Database, store: A
     async with database.reading() as connection:
         kept = (await connection.execute(select(MATCH_DECISIONS))).mappings().all()
     assert {(row["by"], row["by_name"], row["proof"]) for row in kept} == {("", "(erased)", "")}
+    assert {row["second_why"] for row in kept} == {"", "as (erased) says"}
     assert len((await cross_reference.read(database)).links) == 2
 
 

@@ -361,6 +361,12 @@ async def test_the_document_describes_the_api_as_it_is(http: httpx.AsyncClient) 
         ("GET", "/order-lines/{company}/{quote}"),
         ("POST", "/explain"),
         ("POST", "/people/{oid}/sign-out"),
+        ("GET", "/maps"),
+        ("GET", "/maps/{entity}"),
+        ("POST", "/maps/proposals"),
+        ("POST", "/maps/{entity}/rollback"),
+        ("GET", "/maps/{entity}/proposals/{n}"),
+        ("POST", "/maps/{entity}/proposals/{n}/{do}"),
     }
     for operation in operations.values():
         assert operation["security"] and operation["summary"]

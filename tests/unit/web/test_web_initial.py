@@ -18,6 +18,7 @@ from runs import names
 from runs.initial import Initials
 from tests.webworld import first_syncs
 from tests.webworld.browsing import Browser
+from tests.webworld.world import until
 from web.app import create_app
 from web.config import WebConfig
 from workers.worker import workflow_runner
@@ -78,12 +79,15 @@ async def test_a_run_that_goes_on_says_how_far_it_is(
     ines = await browser("ines")
     workflow_id = await Initials(temporal).begin(start)
     handle = temporal.get_workflow_handle(workflow_id)
+
+    async def is_shown() -> bool:
+        return "Begins" in sections((await ines.get(PAGE)).text).get("price-usmf", "")
+
     try:
         async with Worker(
             temporal, task_queue=names.DEAL_QUEUE, workflows=[PlanInitialSync], workflow_runner=workflow_runner()
         ):
-            shown = sections((await ines.get(PAGE)).text)
+            # Lists know of a run a moment after it began, and its first task may still be under way.
+            await until(is_shown)
     finally:
         await handle.terminate()
-
-    assert "Begins" in shown["price-usmf"]

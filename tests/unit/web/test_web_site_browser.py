@@ -30,7 +30,7 @@ from tests.unit.web.test_web_customers import TAKEN, TWIN, stopped
 from tests.unit.web.test_web_explanations import previewed
 from tests.unit.web.test_web_order_lines import shown as long_order
 from tests.unit.web.test_web_refunds import overpaid
-from tests.webworld import accounts, bulk, data, first_syncs, late, parallel, scenes
+from tests.webworld import accounts, bulk, data, first_syncs, late, maps, parallel, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
 from web.app import create_app
@@ -44,7 +44,9 @@ NARROWEST = 320
 """Where only the fit is looked at: the layout is that of 390."""
 NEW = ("/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Conflict&customer=NOBODY")
 DATA = ("/data", "/data/differences", "/data/matches", f"/data/matches/{data.OWING.id}", "/data/initial")
+MAPS = ("/data/maps", "/data/maps/currency", "/data/maps/customer/1", "/data/maps/customer/2")
 PARALLEL = ("/data/parallel?company=usmf", "/data/parallel?company=jpmf")
+OTTO = (*PARALLEL, "/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *NEW, *MAPS)
 WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
 Open = Callable[..., Awaitable[Page]]
 
@@ -64,6 +66,7 @@ async def site(config: WebConfig, temporal: Client, tmp_path_factory: pytest.Tem
     (port,) = free_ports(1)
     origin, ledger = f"http://localhost:{port}", f"sqlite:///{tmp_path_factory.mktemp('data')}/ledger.db"
     await data.fill(ledger)
+    await maps.scene(ledger)
     await first_syncs.fill(ledger)
     there = {"sales_url": "https://contoso.crm.dynamics.com", "finance_url": "https://contoso.operations.dynamics.com"}
     update = {"public_url": origin, "ledger_url": SecretStr(ledger), **there}
@@ -180,7 +183,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         "amy": ["/", "/cases/usmf/AXE-CU", "/cases/usmf/AXE-O"],
         "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
         "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2", *DATA],
-        "otto": [*PARALLEL, "/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *NEW, *many],
+        "otto": [*OTTO, *many],
     }
 
 
