@@ -93,14 +93,14 @@ class Action(StrEnum):
     """Say that a difference may stand."""
     DECIDE_MATCH = "match.decide"
     """Say which customers are one."""
-    EXIT_PARALLEL = "parallel.exit"
-    """Be one of the two who end a company's parallel run."""
     PROPOSE_MAP = "map.propose"
     """Propose another map of integration data, and withdraw a proposal."""
     APPROVE_MAP = "map.approve"
     """Be one of the two who approve it, or refuse it."""
     ACTIVATE_MAP = "map.activate"
     """Put an approved map in force, and the former one in force again."""
+    EXIT_PARALLEL = "parallel.exit"
+    """Be one of the two who end a company's parallel run."""
 
 
 OF_ONE_DEAL: Final = frozenset(

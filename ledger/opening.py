@@ -121,20 +121,6 @@ class Ledger(Opening):
 
         return await answered(keep(database, run, found))
 
-    async def whole_since(self, entity: str, company: str, since: datetime) -> ComparisonRun | None:
-        """The newest comparison, as `ledger.parallel.whole_since` finds it. Raises LedgerAway as `append`."""
-        database = await self._opened()
-        from ledger.parallel import whole_since
-
-        return await answered(whole_since(database, entity, company, since))
-
-    async def standing(self, entity: str, company: str, critical: Critical, now: datetime) -> Standing:
-        """What stands, as `ledger.parallel.standing` counts it. Raises LedgerAway as `append`."""
-        database = await self._opened()
-        from ledger.parallel import standing
-
-        return await answered(standing(database, entity, company, critical, now))
-
     # Maps
 
     async def maps_in_force(self) -> dict[str, DataMap]:
@@ -157,6 +143,20 @@ class Ledger(Opening):
         from ledger.map_versions import keep_records
 
         await answered(keep_records(database, records))
+
+    async def whole_since(self, entity: str, company: str, since: datetime) -> ComparisonRun | None:
+        """The newest comparison, as `ledger.parallel.whole_since` finds it. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.parallel import whole_since
+
+        return await answered(whole_since(database, entity, company, since))
+
+    async def standing(self, entity: str, company: str, critical: Critical, now: datetime) -> Standing:
+        """What stands, as `ledger.parallel.standing` counts it. Raises LedgerAway as `append`."""
+        database = await self._opened()
+        from ledger.parallel import standing
+
+        return await answered(standing(database, entity, company, critical, now))
 
     # Shadow mode
 

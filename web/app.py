@@ -218,8 +218,8 @@ class _Beside(NamedTuple):
     accounts: Accounts
     bulk: BulkRuns
     credit: CreditReviewing
-    parallel: Parallel
     maps: MapChanges
+    parallel: Parallel
     syncing: Syncing
 
 
@@ -239,8 +239,8 @@ def _beside_deals(
         Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
-        Parallel(access, ParallelRuns(client), decisions),
         MapChanges(access, MapDesk(ledger, access.map_changes) if ledger else None, decisions),
+        Parallel(access, ParallelRuns(client), decisions),
         Syncing(access, Syncs(client), decisions),
     )
 
@@ -266,8 +266,8 @@ def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, bes
     add_sync(api, beside.syncing)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
-    add_parallel(api, beside.parallel)
     add_maps(api, beside.maps)
+    add_parallel(api, beside.parallel)
 
 
 def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: SavedViews) -> list[Route]:

@@ -52,14 +52,14 @@ ROOMS: Final = (
         marked("Doubles to decide: the same, not the same, or later. Nothing is merged by it."),
     ),
     Room(
-        "/data/parallel",
-        marked("Parallel run"),
-        marked("Both systems beside each other, day by day: what was clean, what stands, and when it may end."),
-    ),
-    Room(
         "/data/maps",
         marked("Maps"),
         marked("Which record is which, and whose value counts: every version, and changes that wait for approval."),
+    ),
+    Room(
+        "/data/parallel",
+        marked("Parallel run"),
+        marked("Both systems beside each other, day by day: what was clean, what stands, and when it may end."),
     ),
     Room(
         "/data/initial",

@@ -46,7 +46,6 @@ NEW = ("/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Con
 DATA = ("/data", "/data/differences", "/data/matches", f"/data/matches/{data.OWING.id}", "/data/initial")
 MAPS = ("/data/maps", "/data/maps/currency", "/data/maps/customer/1", "/data/maps/customer/2")
 PARALLEL = ("/data/parallel?company=usmf", "/data/parallel?company=jpmf")
-OTTO = (*PARALLEL, "/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *NEW, *MAPS)
 WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
 Open = Callable[..., Awaitable[Page]]
 
@@ -183,7 +182,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
         "amy": ["/", "/cases/usmf/AXE-CU", "/cases/usmf/AXE-O"],
         "rita": ["/", "/explain/usmf/AXE-X", "/order-lines/usmf/AXE-X", "/views/deals?query=status%3Drunning"],
         "ines": ["/collections?account=AXE", "/collections/usmf/AXE-C", "/collections/usmf/AXE-C/letters/2", *DATA],
-        "otto": [*OTTO, *many],
+        "otto": [*PARALLEL, "/", "/cases/usmf/AXE-P1", "/late?matter=unclaimed", "/bulk", *NEW, *many, *MAPS],
     }
 
 
