@@ -75,6 +75,8 @@ COMPARED = Comparison(
     ),
 )
 Row = dict[str, str | None]
+CUSTOMERS = 60
+"""On each side; `bench/parallel_days.py` has many more."""
 FAILED_ON = 21
 MOMENTARY_ON = 20
 DEFECTS: dict[int, tuple[DifferenceClass, Callable[[dict[str, Row], list[Row]], Any]]] = {
@@ -92,7 +94,7 @@ DEFECTS: dict[int, tuple[DifferenceClass, Callable[[dict[str, Row], list[Row]], 
 def both(day: int) -> tuple[list[Row], list[Row]]:
     """What both systems hold on a day."""
     finance: dict[str, Row] = {
-        f"US-{n:03}": {"k0": f"US-{n:03}", "v0": f"Customer {n}", "v1": "1000", "v2": "USA"} for n in range(60)
+        f"US-{n:03}": {"k0": f"US-{n:03}", "v0": f"Customer {n}", "v1": "1000", "v2": "USA"} for n in range(CUSTOMERS)
     }
     sales: list[Row] = [row | {"id": f"a-{key}", "v2": "United States"} for key, row in finance.items()]
     for began, (_, break_it) in DEFECTS.items():
