@@ -37,7 +37,7 @@ def propose(file: Path, reason: str, token_file: Path, *, as_json: bool) -> int:
     """Propose the map of a file; the exit code."""
     data = _map_of(file)
     body = {"message_id": str(uuid.uuid4()), "map": data.model_dump(mode="json"), "why": reason}
-    answer, refused = asked("POST", "/maps/proposals", token_file, json=body)
+    answer, refused = asked("POST", "/maps", token_file, json=body)
     if refused:
         return refusal(refused, {"accepted": False, "detail": refused}, as_json=as_json)
     if as_json:

@@ -160,7 +160,7 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "GET /api/v1/maps": _READ,
     "GET /api/v1/maps/{entity}": _READ,
     "GET /api/v1/maps/{entity}/proposals/{n}": _READ,
-    "POST /api/v1/maps/proposals": RouteLimit(_MESSAGE.rate, body=512 * KIB),
+    "POST /api/v1/maps": RouteLimit(_MESSAGE.rate, body=512 * KIB),
     "POST /api/v1/maps/{entity}/rollback": _MESSAGE,
     "POST /api/v1/maps/{entity}/proposals/{n}/{do}": _MESSAGE,
     "POST /api/v1/people/{oid}/sign-out": RouteLimit(Rate(burst=60, per_second=6), body=4 * KIB),

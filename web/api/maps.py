@@ -73,7 +73,7 @@ def add_maps(api: FastAPI, maps: MapChanges) -> None:
         """A proposed map with its plan and approvals."""
         return ProposalBody.of(await maps.one(who.person, entity, n))
 
-    @api.post("/maps/proposals", operation_id="proposeMap", response_model=Proposed, responses=problems(403, 409))
+    @api.post("/maps", operation_id="proposeMap", response_model=Proposed, responses=problems(403, 409))
     async def propose_map(body: ProposeBody, who: Caller) -> Response:
         """Propose another map; `q2c map plan` then makes its plan."""
         message_id = str(body.message_id or uuid.uuid4())

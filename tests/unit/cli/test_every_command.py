@@ -105,11 +105,14 @@ ANSWERS = {
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
     *("import", "load", "bench", "initial", "gate", "sync status"),
+    *("map propose", "map plan", "map approve", "map refuse", "map withdraw", "map activate", "map rollback"),
+    "map history",
     *("parallel start", "parallel status", "parallel report", "parallel export"),
 }
-"""They need a bus or a Temporal: tests/security/test_bus.py, tests/scenarios/test_d_collections.py,
-tests/workflows/test_comparison.py, tests/workflows/test_initial.py, tests/workflows/test_sync.py,
-tests/workflows/test_parallel.py and tests/scenarios/test_e_going_live.py ask them; what `bench` runs is minutes long.
+"""They need a bus, a Temporal, or the site or ledger of one: tests/security/test_bus.py,
+tests/unit/cli/test_map_change.py, tests/scenarios/test_d_collections.py, tests/workflows/test_comparison.py, tests/workflows/test_initial.py,
+tests/workflows/test_sync.py, tests/workflows/test_parallel.py and tests/scenarios/test_e_going_live.py ask them; what
+`bench` runs is minutes long.
 """
 
 

@@ -36,6 +36,10 @@ NO_CODES = {
     *("NOT_TAKEN", "DELETED_IN_FINANCE", "DELETED_IN_SALES"),
     # What shadow mode would have done otherwise, and what an import leaves to people (docs/going-live.md).
     *("NOT_ASKED", "NOT_RETURNED", "ORDER_DIFFERS", "NO_ORDER", "NO_APPROVER"),
+    # What a change of a map does (docs/data-map.md).
+    *("WIDENING", "NARROWING", "OWNER", "KEY", "DIRECTION"),
+    # A word of SQL.
+    "NULL",
     # Who owns a field of a map.
     *("FINANCE", "SALES", "NEWEST", "MANUAL"),
 }

@@ -354,7 +354,7 @@ OPERATIONS = {
     ("POST", "/people/{oid}/sign-out"),
     ("GET", "/maps"),
     ("GET", "/maps/{entity}"),
-    ("POST", "/maps/proposals"),
+    ("POST", "/maps"),
     ("POST", "/maps/{entity}/rollback"),
     ("GET", "/maps/{entity}/proposals/{n}"),
     ("POST", "/maps/{entity}/proposals/{n}/{do}"),
