@@ -110,8 +110,8 @@ NOT_HERE = {
     *("parallel start", "parallel status", "parallel report", "parallel export"),
 }
 """They need a bus, a Temporal, or the site or ledger of one: tests/security/test_bus.py,
-tests/unit/cli/test_map_change.py, tests/scenarios/test_d_collections.py, tests/workflows/test_comparison.py, tests/workflows/test_initial.py,
-tests/workflows/test_sync.py, tests/workflows/test_parallel.py and tests/scenarios/test_e_going_live.py ask them; what
+tests/unit/cli/test_map_change.py, tests/scenarios/test_d_collections.py, tests/workflows/test_comparison.py,
+tests/workflows/test_initial.py, tests/workflows/test_sync.py, tests/workflows/test_parallel.py and tests/scenarios/test_e_going_live.py ask them; what
 `bench` runs is minutes long.
 """
 
