@@ -109,10 +109,10 @@ NOT_HERE = {
     "map history",
     *("parallel start", "parallel status", "parallel report", "parallel export"),
 }
-"""They need a bus, a Temporal, or the site or ledger of one: tests/security/test_bus.py,
-tests/unit/cli/test_map_change.py, tests/scenarios/test_d_collections.py, tests/workflows/test_comparison.py,
-tests/workflows/test_initial.py, tests/workflows/test_sync.py, tests/workflows/test_parallel.py and tests/scenarios/test_e_going_live.py ask them; what
-`bench` runs is minutes long.
+"""They need a bus, a Temporal, or the site or ledger of one. These ask them: tests/security/test_bus.py,
+tests/unit/cli/test_map_change.py, tests/scenarios/test_d_collections.py, tests/scenarios/test_e_going_live.py, and
+test_comparison.py, test_initial.py, test_sync.py and test_parallel.py of tests/workflows. What `bench` runs is minutes
+long.
 """
 
 
