@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import Field
 
-from domain.loading import SHARES, Latency
+from cli.load_figures import SHARES, Latency
 from domain.record import Record
 
 _WIDTH: Final = 760

@@ -20,10 +20,10 @@ from rich.table import Table
 from temporalio.client import Client
 
 from cli import inputs
+from cli import load_figures as loading
 from cli.load_rep import NoSample, Rep, RepTokens, Sample
 from cli.load_report import LoadReport, listed, page
 from cli.output import fail, note, result, result_as_json
-from domain import loading
 from domain.views import TimelineEntry
 from dynamics.core.budget import Budget
 from dynamics.core.errors import DynamicsError

@@ -139,6 +139,12 @@ def whole(number: Decimal) -> Decimal:
     return number.quantize(Decimal(1), ROUND_HALF_UP)
 
 
+def in_steps(number: Decimal, step: Decimal) -> Decimal:
+    """A number with as many decimals as a step has (0.01: two), a half rounded up."""
+    with arithmetic():
+        return number.quantize(step, ROUND_HALF_UP)
+
+
 def decimals(number: Decimal) -> int:
     """How many decimals a number really has: 1.50 has one, 100 has none."""
     return len(plain(number).partition(".")[2])

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, Field
 from domain.assessment import QuoteAssessment
 from domain.credit_facts import CreditDecision
 from domain.messages import SalesEvent, SalesEventKind
+from domain.money import plain
 from domain.record import Record
 
 
@@ -137,7 +138,7 @@ def compared(wanted: Iterable[SoldLine], found: Iterable[SoldLine]) -> tuple[str
     for item in sorted(ours.keys() | theirs.keys()):
         (quantity, net), (their_quantity, their_net) = ours.get(item, _NONE), theirs.get(item, _NONE)
         if quantity != their_quantity:
-            told.append(f"{item}: quantity {their_quantity.normalize():f}, quoted {quantity.normalize():f}")
+            told.append(f"{item}: quantity {plain(their_quantity)}, quoted {plain(quantity)}")
         elif net != their_net:
             told.append(f"{item}: net {their_net:.2f}, quoted {net:.2f}")
     return tuple(told[:_TOLD])

@@ -54,7 +54,7 @@ Activity = Callable[..., Any]
 
 MESSAGES_AT_ONCE = 5
 """Messages one worker sends at a time."""
-STICKY = timedelta(seconds=5)
+STICKY = timedelta(seconds=3)
 """How long a run's next task waits for the worker that has it in memory, before any worker may take it: one that was
 killed does not come back for it. After a shorter wait a worker that is only behind loses what it has in memory, and
 replays those runs whole, which puts it further behind.

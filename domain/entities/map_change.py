@@ -313,7 +313,7 @@ def _comparable(attribute: str, value: Any) -> Any:
     if attribute == "sales.guard":
         return bool(value.strip())
     if attribute == "fields.tolerance":
-        return None if value is None else value.normalize()
+        return None if value is None else Decimal(plain(value))
     return " ".join(value.split()) if attribute.endswith(".filter") else value
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from domain.entities.checks_of_maps import is_credit, is_price
 from domain.entities.comparing import ComparedField
 from domain.entities.model import DIRECTIONS, DataMap, FieldMap, Normal, SideName
-from domain.money import UnknownCurrency, minor_digits, plain
+from domain.money import UnknownCurrency, in_steps, minor_digits, plain
 
 _PLUS: Final = re.compile(r"^\+")
 _NO_DIGIT: Final = re.compile(r"[^0-9]")
@@ -158,7 +158,7 @@ def told(field: SyncedField, value: str, to: SideName, currency: str) -> str:
         if number is None:
             raise CannotTell(f"{value[:100]!r} is no number")
         step = step_of(field, currency)
-        return plain(number if step is None else number.quantize(step))
+        return plain(number if step is None else in_steps(number, step))
     if field.values is not None:
         return _translated(field, value, to)
     text = value.strip(" ") if field.normal else value

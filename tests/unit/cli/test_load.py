@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typer.testing import CliRunner
 
+from cli import load_figures as loading
 from cli.load_report import LoadReport, page
 from cli.main import app
-from domain import loading
 from domain.people import Person
 from domain.views import Stage, TimelineEntry
 

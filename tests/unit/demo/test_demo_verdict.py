@@ -19,6 +19,7 @@ from domain.views import ApprovalSummary, Ending, Stage
 from tests.unit.demo.closed_deal import T0, deal
 
 CARL = Person(oid="carl", name="Carl Castro")
+LINE = {"LineAmount": "950.00", "OrderedSalesQuantity": "10", "CustomersLineNumber": "1"}
 
 
 def over_limit() -> CreditDecision:
@@ -44,7 +45,7 @@ def sales(**changes: Any) -> dict[str, Any]:
 
 def finance(**changes: Any) -> dict[str, Any]:
     return {
-        "lines": [{"LineAmount": "950.00", "CustomersLineNumber": "1"}],
+        "lines": [LINE],
         "slips": [{"slip": "PS-1"}],
         "invoices": [{"InvoiceNumber": "INV-1", "TotalInvoiceAmount": "1045.00", "open": "0.00"}],
     } | changes
@@ -71,7 +72,7 @@ def test_a_deal_that_agrees_everywhere_has_no_mismatch() -> None:
         ({"deal": None}, "no run"),
         ({"deal": deal(ending=Ending.EXPIRED)}, "ended expired"),
         ({"order": None}, "no order"),
-        ({"order": finance(lines=[{"LineAmount": "949.99", "CustomersLineNumber": "1"}])}, "949.99 in Finance"),
+        ({"order": finance(lines=[LINE | {"LineAmount": "949.99"}])}, "949.99 in Finance"),
         ({"order": finance(lines=finance()["lines"] * 2)}, "lines"),
         ({"order": finance(invoices=[])}, "0 in Finance"),
         (

@@ -14,7 +14,7 @@ from ledger.letters import LetterFilter
 
 OF = Of("customer", "usmf")
 OTHER = Of("customer", "demf")
-NOW = datetime.now(UTC) + timedelta(minutes=1)
+NOW = datetime.now(UTC) + timedelta(days=1)
 SEEN = Both(finance="A", sales="A")
 
 
