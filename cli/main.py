@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -46,6 +47,7 @@ from cli import (
 )
 from cli import map as data_map
 from cli.output import fail, result
+from workers.leaving import leave
 
 TRY, RUN, CHECK = "Try it on this machine", "Run it", "Look after it"
 
@@ -134,6 +136,14 @@ def q2c(
     """Durable quote-to-cash between Dynamics 365 Sales and Dynamics 365 Finance, on Temporal."""
 
 
-def main() -> None:
-    """Run the command that was asked for."""
-    app(prog_name="q2c")
+def main() -> NoReturn:
+    """Run the command that was asked for, and leave with its exit code."""
+    try:
+        app(prog_name="q2c")
+        code = 0
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except BaseException:  # noqa: BLE001  # what nobody expected is shown, as Python itself would
+        traceback.print_exc()
+        code = 1
+    leave(code)

@@ -7,7 +7,6 @@ send what is still in memory, then go. One place does it, so that worker and web
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ import uvicorn
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from workers.leaving import leave
 from workers.patience import IDLE_SECONDS, PatientProtocol
 
 log = structlog.get_logger(__name__)
@@ -131,9 +131,7 @@ def leave_within(seconds: float) -> None:
 
 def _leave(seconds: float) -> None:
     log.error("the process did not end in time and is ended", seconds=seconds)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)
+    leave(1)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -146,14 +144,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def run_process(main: Coroutine[Any, Any, int]) -> NoReturn:
-    """Run a process to its end and leave with its exit code.
-
-    It leaves by `os._exit` after flushing: the Temporal SDK's native threads can bring the interpreter down while it is
-    torn down, which would turn a clean end into a random exit code (temporalio/sdk-python issue 300).
-    """
+    """Run a process to its end and leave with its exit code."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         code = runner.run(main)
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    leave(code)

@@ -122,13 +122,33 @@ def test_help_and_completion_load_neither_the_sdk_nor_the_settings() -> None:
     script = (
         "import sys\n"
         "sys.argv = ['q2c', '--help']\n"
-        "from cli.main import main\n"
-        "try: main()\n"
+        "from cli.main import app\n"
+        "try: app(prog_name='q2c')\n"
         "except SystemExit: pass\n"
         "print([name for name in ('temporalio', 'pydantic', 'httpx', 'demo') if name in sys.modules])\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_command_leaves_before_the_interpreter_is_torn_down() -> None:
+    """Threads of Temporal's SDK can abort a process that is being torn down: its exit code would be chance."""
+    script = (
+        "import atexit, sys\n"
+        "atexit.register(print, 'torn down')\n"
+        "sys.argv = ['q2c', '--version']\n"
+        "from cli.main import main\n"
+        "main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.startswith("q2c ") and "torn down" not in result.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_what_could_not_be_printed_is_no_success() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "cli", "--version"]
+        assert subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False).returncode == 1
 
 
 def test_the_options_of_the_sandbox_are_the_sandboxes_own(here: Here) -> None:
