@@ -26,12 +26,6 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("tests")
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: about half of its time a test waits for servers, browsers and timers."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Every coroutine test has a deadline in its loop."""
     deadlines.bound(items, float(config.getini("timeout")))
