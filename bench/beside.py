@@ -27,7 +27,7 @@ async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         write(place / "rows", customers, seed=7)
-        options = StackOptions(ports="auto", data=str(place / "rows"))
+        options = StackOptions(ports="auto", data=f"fixtures+{place / 'rows'}")
         async with run_stack(Settings(state_dir=place / "state"), options, _say) as stack:
             await _loaded(stack, 10, rate)  # what a process does once is done
             alone = await _loaded(stack, deals, rate)
@@ -52,8 +52,9 @@ async def _comparing(stack: Stack) -> None:
 
 
 async def _run(stack: Stack, *words: str) -> bytes:
+    environment = {**stack.environment(), "Q2C_WEB_CLIENT_SECRET": stack.info().web_client_secret}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli", *words), env=stack.environment(), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "cli", *words), env=environment, stdout=asyncio.subprocess.PIPE
     )
     try:
         output, _ = await process.communicate()

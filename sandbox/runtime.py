@@ -292,9 +292,15 @@ async def running(config: SandboxConfig) -> AsyncIterator[Sandbox]:
 def load_dataset(data: str) -> Dataset:
     """The data set of a name, or of a folder of Northwind's tables or of those `python -m sandbox.generate` writes.
 
+    Args:
+        data: `fixtures+FOLDER` holds the sample beside a folder of the generator.
+
     Raises:
         sandbox.data.northwind.NorthwindError: the folder holds neither.
     """
+    beside = data.removeprefix("fixtures+")
+    if beside != data and bulk.is_population(Path(beside)):
+        return replace(fixtures.sample(), population=Path(beside))
     if data == "fixtures":
         return fixtures.sample()
     if data == "empty":
