@@ -126,7 +126,7 @@ async def _rows(connection: AsyncConnection, wanted: DifferenceFilter, now: date
     of = DIFFERENCES.c
     order = {"key": (of.entity, of.company, of.key, of.field), "oldest": (), "newest": ()}[wanted.sort]
     columns = (*order, of.difference_id) if order else (of.first_seen_at, of.difference_id)
-    query = select(DIFFERENCES).where(*_scope(wanted), *_narrow(wanted, now)).limit(most)
+    query = select(DIFFERENCES).where(*_scope(DIFFERENCES.c, wanted), *_narrow(wanted, now)).limit(most)
     down = wanted.sort == "newest"
     query = query.order_by(*(column.desc() if down else column for column in columns))
     if wanted.after:
@@ -137,8 +137,8 @@ async def _rows(connection: AsyncConnection, wanted: DifferenceFilter, now: date
     return (await connection.execute(query)).all()
 
 
-def _scope(wanted: DifferenceFilter) -> list[Any]:
-    of = DIFFERENCES.c
+def _scope(of: Any, wanted: DifferenceFilter) -> list[Any]:
+    """What a filter says of entity and company, for the columns ``of`` a table that has both."""
     conditions: list[Any] = []
     if wanted.companies is not None:
         conditions.append(of.company.in_(wanted.companies))
@@ -161,19 +161,25 @@ def _narrow(wanted: DifferenceFilter, now: datetime) -> list[Any]:
     return conditions
 
 
-async def _counts(connection: AsyncConnection, wanted: DifferenceFilter, now: datetime) -> tuple[OpenCount, ...]:
-    of = DIFFERENCES.c
+def by_age(now: datetime) -> list[Any]:
+    """How many differences are younger than each of `AGES`, and how many are older: four sums of a selection."""
+    seen = DIFFERENCES.c.first_seen_at
     since = [moment(now - timedelta(days=days)) for days in AGES]
     bounds = [
-        of.first_seen_at > since[0],
-        and_(of.first_seen_at <= since[0], of.first_seen_at > since[1]),
-        and_(of.first_seen_at <= since[1], of.first_seen_at > since[2]),
-        of.first_seen_at <= since[2],
+        seen > since[0],
+        and_(seen <= since[0], seen > since[1]),
+        and_(seen <= since[1], seen > since[2]),
+        seen <= since[2],
     ]
-    sums = [func.sum(case((bound, 1), else_=0)) for bound in bounds]
+    return [func.sum(case((bound, 1), else_=0)) for bound in bounds]
+
+
+async def _counts(connection: AsyncConnection, wanted: DifferenceFilter, now: datetime) -> tuple[OpenCount, ...]:
+    of = DIFFERENCES.c
+    sums = by_age(now)
     query = (
         select(of.entity, of.company, of.kind, *sums)
-        .where(*_scope(wanted), of.resolution == "")
+        .where(*_scope(DIFFERENCES.c, wanted), of.resolution == "")
         .group_by(of.entity, of.company, of.kind)
         .order_by(of.entity, of.company, of.kind)
         .limit(_MOST_COUNTS)
@@ -186,23 +192,21 @@ async def _counts(connection: AsyncConnection, wanted: DifferenceFilter, now: da
 
 async def _fields(connection: AsyncConnection, wanted: DifferenceFilter) -> tuple[str, ...]:
     of = DIFFERENCES.c
-    query = select(of.field).where(*_scope(wanted), of.resolution == "", of.field != "").distinct().order_by(of.field)
+    query = (
+        select(of.field)
+        .where(*_scope(DIFFERENCES.c, wanted), of.resolution == "", of.field != "")
+        .distinct()
+        .order_by(of.field)
+    )
     return tuple((await connection.execute(query.limit(_MOST_FIELDS))).scalars())
 
 
 async def _coverage(connection: AsyncConnection, wanted: DifferenceFilter) -> dict[str, Coverage]:
     """The newest comparison of each entity and company, and the newest one of all records."""
     of = COMPARISONS.c
-    conditions: list[Any] = []
-    if wanted.companies is not None:
-        conditions.append(of.company.in_(wanted.companies))
-    if wanted.company:
-        conditions.append(of.company == wanted.company)
-    if wanted.entity:
-        conditions.append(of.entity == wanted.entity)
     newest = (
         select(of.entity, of.company, of.whole, func.max(of.ended_at).label("ended_at"))
-        .where(*conditions)
+        .where(*_scope(of, wanted))
         .group_by(of.entity, of.company, of.whole)
         .limit(_MOST_COUNTS)
         .subquery()

@@ -6,17 +6,18 @@ Reads only; comparisons write (``ledger.differences``).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, func, select
 
 from domain.entities.comparing import DifferenceClass
 from domain.entities.model import Owner
 from domain.entities.parallel import Critical, Standing
 from ledger.chain import moment
-from ledger.comparison_runs import AGES, ComparisonRun, KeptDifference
+from ledger.comparison_runs import ComparisonRun, KeptDifference
 from ledger.database import Database
+from ledger.difference_pages import by_age
 from ledger.differences import SETTLED, kept_comparison, kept_difference
 from ledger.tables import COMPARISONS, DIFFERENCES
 
@@ -40,14 +41,7 @@ async def whole_since(database: Database, entity: str, company: str, since: date
 async def standing(database: Database, entity: str, company: str, critical: Critical, now: datetime) -> Standing:
     """What stands of an entity in a company."""
     of = DIFFERENCES.c
-    since = [moment(now - timedelta(days=days)) for days in AGES]
-    bounds = [
-        of.first_seen_at > since[0],
-        and_(of.first_seen_at <= since[0], of.first_seen_at > since[1]),
-        and_(of.first_seen_at <= since[1], of.first_seen_at > since[2]),
-        of.first_seen_at <= since[2],
-    ]
-    sums = [func.sum(case((bound, 1), else_=0)) for bound in bounds]
+    sums = by_age(now)
     ours = and_(of.entity == entity, of.company == company)
     wanted = (
         select(of.kind, of.field, of.owner, func.min(of.first_seen_at), func.count(), *sums)
@@ -59,7 +53,7 @@ async def standing(database: Database, entity: str, company: str, critical: Crit
         groups = (await connection.execute(wanted)).all()
         let_stand = int((await connection.execute(settled)).scalar_one())
     opened, owners = dict[DifferenceClass, int](), dict[Owner, int]()
-    ages, grave, oldest = [0] * len(bounds), 0, now
+    ages, grave, oldest = [0] * len(sums), 0, now
     for kind, field, owner, first, count, *young in groups:
         opened[DifferenceClass(kind)] = opened.get(DifferenceClass(kind), 0) + int(count)
         owners[Owner(owner)] = owners.get(Owner(owner), 0) + int(count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import TypeVar
 
 from temporalio.client import (
     Client,
@@ -23,10 +24,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.entities.comparison_run import CompareStart
 from domain.entities.comparison_view import ComparisonView
+from domain.entities.initial import InitialStart
 from runs import attributes, names, query
 from runs.calls import NotFound, Unreadable, answer, ask, listed, rejected
 from runs.codec import Addressed, start_of
 
+View = TypeVar("View")
 BACKGROUND = Priority(priority_key=5)
 LONGEST = timedelta(hours=24)
 """After which a comparison that nobody could carry out ends by itself, so that the next one begins."""
@@ -49,22 +52,8 @@ class Comparisons:
             Rejected: Temporal takes no such run.
         """
         workflow_id = names.comparison_id(start.entity, start.company, day.isoformat())
-        begun = self._client.start_workflow(
-            names.COMPARISON,
-            start,
-            id=workflow_id,
-            task_queue=names.DEAL_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            priority=BACKGROUND,
-            execution_timeout=LONGEST,
-            static_summary=f"{start.entity} of {start.company.upper()} in both systems",
-            search_attributes=attributes.typed({attributes.COMPANY: start.company}),
-        )
-        try:
-            await answer(begun)
-        except RPCError as error:
-            raise rejected(error) from error
-        return workflow_id
+        summary = f"{start.entity} of {start.company.upper()} in both systems"
+        return await begun(self._client, names.COMPARISON, start, workflow_id, summary)
 
     async def running(self, entity: str, company: str) -> str:
         """Workflow id of a comparison of an entity in a company that goes on, whoever began it; empty: none does.
@@ -96,14 +85,7 @@ class Comparisons:
             Unreadable: it failed; the text says why.
             NotFound: there is none.
         """
-        handle = self._client.get_workflow_handle(workflow_id, result_type=ComparisonView)
-        try:
-            done: ComparisonView = await handle.result()
-        except WorkflowFailureError as error:
-            raise Unreadable(f"The comparison failed: {reason(error)}") from error
-        except RPCError as error:
-            raise NotFound(f"Comparison {workflow_id} not found.") from error
-        return done
+        return await ended(self._client, workflow_id, ComparisonView, "comparison")
 
     # Every night
 
@@ -152,6 +134,50 @@ class Comparisons:
                 return False
             raise
         return True
+
+
+async def begun(
+    client: Client, workflow: str, start: CompareStart | InitialStart, workflow_id: str, summary: str
+) -> str:
+    """Begin a run that reads both systems in the background, or join the one that goes on; its workflow id.
+
+    Raises:
+        Rejected: Temporal does not begin it.
+        NoAnswer: Temporal does not answer.
+    """
+    beginning = client.start_workflow(
+        workflow,
+        start,
+        id=workflow_id,
+        task_queue=names.DEAL_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        priority=BACKGROUND,
+        execution_timeout=LONGEST,
+        static_summary=summary,
+        search_attributes=attributes.typed({attributes.COMPANY: start.company}),
+    )
+    try:
+        await answer(beginning)
+    except RPCError as error:
+        raise rejected(error) from error
+    return workflow_id
+
+
+async def ended(client: Client, workflow_id: str, kind: type[View], what: str) -> View:
+    """What such a run came to, as soon as it has ended; ``what`` it is in the words of its errors.
+
+    Raises:
+        Unreadable: it failed; the text says why.
+        NotFound: there is none.
+    """
+    handle = client.get_workflow_handle(workflow_id, result_type=kind)
+    try:
+        done: View = await handle.result()
+    except WorkflowFailureError as error:
+        raise Unreadable(f"The {what} failed: {reason(error)}") from error
+    except RPCError as error:
+        raise NotFound(f"{what.capitalize()} {workflow_id} not found.") from error
+    return done
 
 
 def reason(error: BaseException) -> str:

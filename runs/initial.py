@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
-from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from domain.entities.initial import InitialStart, InitialView, Writers, WritersStart
 from runs import attributes, names, query
-from runs.calls import NotFound, Unreadable, answer, ask, rejected
-from runs.comparisons import BACKGROUND, LONGEST, reason
+from runs.calls import Unreadable, answer, ask, rejected
+from runs.comparisons import BACKGROUND, begun, ended, reason
 
 MOST_LISTED = 50
 ASKED_WITHIN = timedelta(minutes=2)
@@ -45,22 +44,8 @@ class Initials:
             Rejected: Temporal takes no such run.
         """
         workflow_id = names.initial_id(start.entity, start.company, start.map_hash)
-        begun = self._client.start_workflow(
-            names.INITIAL,
-            start,
-            id=workflow_id,
-            task_queue=names.DEAL_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            priority=BACKGROUND,
-            execution_timeout=LONGEST,
-            static_summary=f"Dry run of the initial sync: {start.entity} of {start.company.upper()}",
-            search_attributes=attributes.typed({attributes.COMPANY: start.company}),
-        )
-        try:
-            await answer(begun)
-        except RPCError as error:
-            raise rejected(error) from error
-        return workflow_id
+        summary = f"Dry run of the initial sync: {start.entity} of {start.company.upper()}"
+        return await begun(self._client, names.INITIAL, start, workflow_id, summary)
 
     async def view(self, workflow_id: str, *, patience: float | None = None) -> InitialView:
         """How far a dry run is; ``patience`` in seconds.
@@ -80,14 +65,7 @@ class Initials:
             Unreadable: it failed; the text says why.
             NotFound: there is none.
         """
-        handle = self._client.get_workflow_handle(workflow_id, result_type=InitialView)
-        try:
-            done: InitialView = await handle.result()
-        except WorkflowFailureError as error:
-            raise Unreadable(f"The dry run failed: {reason(error)}") from error
-        except RPCError as error:
-            raise NotFound(f"Dry run {workflow_id} not found.") from error
-        return done
+        return await ended(self._client, workflow_id, InitialView, "dry run")
 
     async def writers(self, start: WritersStart) -> Writers:
         """The maps that Dual-Write runs, as a worker is told.
@@ -96,7 +74,7 @@ class Initials:
             NoAnswer: Temporal does not answer.
             Unreadable: no worker asked in time, or it could not; the text says why.
         """
-        begun = self._client.start_workflow(
+        asking = self._client.start_workflow(
             names.WRITERS,
             start,
             id=names.writers_id(uuid.uuid4().hex),
@@ -107,7 +85,7 @@ class Initials:
             static_summary="Which maps Dual-Write runs",
         )
         try:
-            handle = await answer(begun)
+            handle = await answer(asking)
         except RPCError as error:
             raise rejected(error) from error
         try:

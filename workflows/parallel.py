@@ -13,7 +13,6 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.notice_signatures import TellingActivities
@@ -36,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from runs import names
     from workflows.audit import deliver_apart
     from workflows.spoken import SpokenTo, as_said
-    from workflows.steps import Argument, Result, cause_of
+    from workflows.steps import Argument, Result, long_look
 
 LONGEST_COMPARISON = timedelta(hours=25)
 """A comparison ends by itself within a day."""
@@ -191,24 +190,18 @@ class ParallelRun(SpokenTo):
         summary: str,
     ) -> tuple[Result | None, str]:
         """What an activity answers; None and why, where it failed for longer than is waited for."""
-        try:
-            found: Result = await workflow.execute_activity_method(
-                activity,
-                argument,
-                task_queue=names.DEAL_QUEUE,
-                start_to_close_timeout=longest,
-                schedule_to_close_timeout=longest,
-                heartbeat_timeout=SILENT,
-                retry_policy=RETRY,
-                summary=summary,
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            cause, message = cause_of(error)
-            workflow.logger.warning("the parallel run cannot go on as planned: %s", message)
-            return None, f"{cause}: {message}"
-        return found, ""
+        found, why = await long_look(
+            activity,
+            argument,
+            longest=longest,
+            summary=summary,
+            queue=names.DEAL_QUEUE,
+            once=longest,
+            silent=SILENT,
+        )
+        if why:
+            workflow.logger.warning("the parallel run cannot go on as planned: %s", why)
+        return found, why
 
     # --- people ----------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 
@@ -25,26 +27,22 @@ class ShadowOfQuote:
     async def run(self, event: SalesEvent) -> LookedInShadow:
         """Decide and keep it; then look for the order, for a week."""
         ask = LookInShadow(event=event)
-        found = await begin(
-            ShadowActivities.look_in_shadow,
-            ask,
-            queue=names.FINANCE_QUEUE,
-            summary=f"What {event.quote_number} would come to",
-            lines=UNKNOWN_LINES,
-            patience=UNTIL_IT_ANSWERS,
-        )
+        found = await _look(ShadowActivities.look_in_shadow, ask, f"What {event.quote_number} would come to")
         if OF_EVENT[event.kind] is not Moment.ACCEPTED:
             return found
         until = workflow.now() + timedelta(days=ORDER_EXPECTED_DAYS)
         while not found.order and workflow.now() < until:
             await workflow.sleep(LOOK_AGAIN, summary="Until the order is looked for again")
-            order = await begin(
-                ShadowActivities.find_order_in_shadow,
-                ask,
-                queue=names.FINANCE_QUEUE,
-                summary=f"Look for people's order for {event.quote_number}",
-                lines=UNKNOWN_LINES,
-                patience=UNTIL_IT_ANSWERS,
-            )
+            summary = f"Look for people's order for {event.quote_number}"
+            order = await _look(ShadowActivities.find_order_in_shadow, ask, summary)
             found = LookedInShadow(decision=found.decision, order=order.order)
         return found
+
+
+async def _look(
+    activity: Callable[[Any, LookInShadow], Coroutine[Any, Any, LookedInShadow]], ask: LookInShadow, summary: str
+) -> LookedInShadow:
+    """What an activity finds, as soon as both systems answer."""
+    return await begin(
+        activity, ask, queue=names.FINANCE_QUEUE, summary=summary, lines=UNKNOWN_LINES, patience=UNTIL_IT_ANSWERS
+    )

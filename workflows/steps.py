@@ -159,8 +159,20 @@ async def long_look(
     *,
     longest: timedelta,
     summary: str,
+    queue: str = names.FINANCE_QUEUE,
+    once: timedelta = ONE_LOOK,
+    silent: timedelta = ONE_LOOK_SILENT,
 ) -> tuple[Result | None, str]:
-    """What a look at many records of Finance comes to, tried again for so long at most.
+    """What a look at many records comes to, tried again for so long at most.
+
+    Args:
+        activity: that looks; it says again and again that it goes on.
+        argument: its argument.
+        longest: all tries together.
+        summary: for Temporal Web.
+        queue: task queue of the activity.
+        once: one try.
+        silent: longest silence of a try.
 
     Returns:
         The answer; or None, and why it failed.
@@ -169,10 +181,10 @@ async def long_look(
         found: Result = await workflow.execute_activity_method(
             activity,
             argument,
-            task_queue=names.FINANCE_QUEUE,
-            start_to_close_timeout=ONE_LOOK,
+            task_queue=queue,
+            start_to_close_timeout=once,
             schedule_to_close_timeout=longest,
-            heartbeat_timeout=ONE_LOOK_SILENT,
+            heartbeat_timeout=silent,
             retry_policy=RETRY,
             summary=summary,
         )
