@@ -14,6 +14,7 @@ from fpdf.fonts import FontFace
 
 from domain.entities.parallel import EntityDay, ParallelPolicy, clean_in_a_row, entities_of
 from domain.entities.parallel_run import ParallelState, ParallelView
+from web.letters import font_of
 
 _STYLE: Final = (
     "body{font:14px system-ui;margin:2rem;max-width:1100px}table{border-collapse:collapse;margin:1rem 0}"
@@ -34,10 +35,6 @@ _DAY_COLUMNS: Final = (
 )
 _ENTITY_COLUMNS: Final = (("Entity", 40), ("Whose", 40), ("Clean days", 30), ("In a row", 25), ("Open now", 25))
 Row = tuple[str, ...]
-
-
-class CannotPrint(ValueError):
-    """The font cannot be used; the text says which."""
 
 
 class _Table(NamedTuple):
@@ -78,7 +75,7 @@ def as_pdf(view: ParallelView, made_at: datetime, font: Path | None = None) -> b
     pdf.set_lang("en")
     pdf.set_margins(3, 14)
     pdf.set_auto_page_break(True, 16)
-    family = _font_of(pdf, font)
+    family = font_of(pdf, font)
     pdf.add_page()
     _line(pdf, family, 16, _title(view.state))
     for line in _lines(view, made_at):
@@ -162,16 +159,6 @@ def _day(day: str, found: EntityDay, rules: ParallelPolicy) -> Row:
     numbers = (found.finance, found.sales, found.open, found.new, found.gone, standing.critical, standing.settled)
     oldest = f"{standing.oldest_days} d" if found.open else ""
     return day, found.entity, result, *(f"{number:,}" for number in numbers), oldest
-
-
-def _font_of(pdf: FPDF, font: Path | None) -> str:
-    if font is None:
-        return "helvetica"
-    try:
-        pdf.add_font("report", fname=str(font))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise CannotPrint(f"the font of Q2C_WEB_LETTER_FONT_FILE cannot be used: {error}") from error
-    return "report"
 
 
 def _plain(pdf: FPDF, text: str) -> str:

@@ -19,6 +19,7 @@ from ledger.database import DATABASE_ERRORS, Database, open_database
 from ledger.signing import AuditVerifier, SignatureWrong
 from runs.calls import RunError
 from runs.parallel import ParallelRuns
+from web.letters import CannotPrint
 from workers.audit_keys import exports_signer
 from workers.settings import Settings, SettingsError
 from workers.telemetry import start_telemetry
@@ -83,7 +84,7 @@ def report(company: str, out: Path, *, as_json: bool) -> int:
         out.mkdir(parents=True, exist_ok=True)
         facts = {"company": company, "status": view.state.status, "digest": view.digest}
         files = [write(out / f"parallel-{company}.{form}", content[form], signer, KIND, facts) for form in content]
-    except (SettingsError, SignatureWrong, parallel_report.CannotPrint) as error:
+    except (SettingsError, SignatureWrong, CannotPrint) as error:
         fail(str(error))
     if as_json:
         result_as_json({"company": company, "digest": view.digest, "files": list(map(str, files))})

@@ -51,7 +51,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--data",
         default=env("Q2C_SANDBOX_DATA", "fixtures"),
-        help="fixtures, empty, or a folder of Northwind's tables or of those python -m sandbox.generate writes",
+        help="fixtures, empty, or a folder of Northwind's tables or of those python -m sandbox.generate writes; "
+        "fixtures+FOLDER for the sample beside such a population",
     )
     parser.add_argument("--seed", type=int, default=int(env("Q2C_SANDBOX_SEED", "0")), help="of the faults' dice")
     parser.add_argument(

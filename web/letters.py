@@ -65,7 +65,7 @@ _WIDTHS: Final = (30, 32, 22, 18, 28, 28, 24)
 
 
 class CannotPrint(ValueError):
-    """A letter with signs that the font at hand does not have; the text says what to do."""
+    """The font at hand cannot be used, or lacks signs of the document; the text says what to do."""
 
 
 def language_of(letter: Letter) -> Language:
@@ -193,7 +193,7 @@ def as_pdf(letter: Letter, font: Path | None = None) -> bytes:
     pdf.set_lang(current().code)
     pdf.set_margins(14, 16)
     pdf.set_auto_page_break(True, 18)
-    family = _font_of(pdf, font)
+    family = font_of(pdf, font)
     if font is None:
         _check_signs(letter)
     pdf.add_page()
@@ -227,7 +227,12 @@ def as_pdf(letter: Letter, font: Path | None = None) -> bytes:
     return bytes(pdf.output())
 
 
-def _font_of(pdf: FPDF, font: Path | None) -> str:
+def font_of(pdf: FPDF, font: Path | None) -> str:
+    """The family a document is set in: that of a file, or one that every reader has.
+
+    Raises:
+        CannotPrint: the file is no font.
+    """
     if font is None:
         return "helvetica"
     try:
