@@ -61,6 +61,12 @@ def _arguments() -> argparse.Namespace:
         default=Path(env("Q2C_SANDBOX_JOURNAL", "")) if env("Q2C_SANDBOX_JOURNAL") else None,
         help="file by which it survives kill -9: started again with it, it is as it was",
     )
+    _add_dataverse(parser)
+    return parser.parse_args()
+
+
+def _add_dataverse(parser: argparse.ArgumentParser) -> None:
+    env = os.environ.get
     dataverse = parser.add_argument_group("Dataverse")
     dataverse.add_argument(
         "--bare",
@@ -87,7 +93,6 @@ def _arguments() -> argparse.Namespace:
         default=int(env("Q2C_SANDBOX_CHANGE_TRACKING_DAYS", "7")),
         help="days a delta link lives",
     )
-    return parser.parse_args()
 
 
 def _config(arguments: argparse.Namespace) -> SandboxConfig:

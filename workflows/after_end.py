@@ -129,7 +129,9 @@ class AfterEnd(SpokenTo):
         summary: str,
     ) -> Result | None:
         """What an activity answers; None where it failed for longer than is waited for, and why is shown."""
-        found, why = await long_look(activity, argument, longest=LONGEST_TRY, summary=summary)
+        found, why = await long_look(
+            activity, argument, longest=LONGEST_TRY, summary=summary, queue=names.FINANCE_QUEUE
+        )
         self._failing = f"{about}: {why}" if why else ""
         return found
 

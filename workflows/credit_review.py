@@ -132,7 +132,9 @@ class CreditReview(SpokenTo):
         summary: str,
     ) -> tuple[Result | None, str]:
         """What an activity answers; None and why, where it failed for longer than is waited for."""
-        found, why = await long_look(activity, argument, longest=LONGEST_TRY, summary=summary)
+        found, why = await long_look(
+            activity, argument, longest=LONGEST_TRY, summary=summary, queue=names.FINANCE_QUEUE
+        )
         if why:
             workflow.logger.warning("credit ledgers cannot be reviewed: %s", why)
         return found, why[:500]

@@ -14,7 +14,6 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from domain.causes import Cause
 from domain.record import Record
-from runs import names
 
 Argument = TypeVar("Argument", bound=Record)
 Result = TypeVar("Result", bound=Record)
@@ -159,7 +158,7 @@ async def long_look(
     *,
     longest: timedelta,
     summary: str,
-    queue: str = names.FINANCE_QUEUE,
+    queue: str,
     once: timedelta = ONE_LOOK,
     silent: timedelta = ONE_LOOK_SILENT,
 ) -> tuple[Result | None, str]:
