@@ -15,7 +15,7 @@ from cli.data_extra import require_data_extra
 from cli.late_work import asked, refusal
 from cli.output import fail, note, result, result_as_json
 from domain.entities.identity import hash_of
-from domain.entities.map_change import Base, KeptRecords, MapPlan, countable, plan_of
+from domain.entities.map_change import Base, KeptRecords, MapPlan
 from domain.entities.model import DataMap
 from domain.refusals import Refusal
 from ledger import map_versions
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SHOWN = 50
-RECORDS = "records"
-"""Folder below that of data, where comparisons keep records."""
 
 
 def propose(file: Path, reason: str, token_file: Path, *, as_json: bool) -> int:
@@ -79,14 +77,12 @@ def plan(entity: str, number: int, file: Path | None, *, as_json: bool) -> int:
 
 def make_plan(number: int, data: DataMap, base: Base, records: tuple[KeptRecords, ...], data_dir: Path) -> MapPlan:
     """The plan of a map, counted over the records that comparisons kept; ends the command where they are others."""
-    from activities.map_impact import RecordsChanged, impacts
+    from activities.map_impact import RecordsChanged, plan_over
 
-    kept = countable(base.data, records)
     try:
-        counted = impacts(base, data, kept, data_dir / RECORDS, data_dir / "spill")
+        return plan_over(number, data, base, records, data_dir, datetime.now(UTC))
     except RecordsChanged as error:
         fail(str(error))
-    return plan_of(number, base, data, kept, counted, datetime.now(UTC))
 
 
 def say(do: str, entity: str, number: int, reason: str, token_file: Path, *, as_json: bool) -> int:

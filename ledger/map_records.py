@@ -8,6 +8,7 @@ from pydantic import Field
 
 from domain.entities.map_change import KeptRecords
 from domain.entities.map_change_said import MapSituation, Proposal
+from domain.entities.map_run import MapChangeShown
 from domain.entities.model import DataMap
 from domain.people import Person
 from domain.record import Record
@@ -48,6 +49,14 @@ class MapHistory(Record):
     versions: tuple[MapVersion, ...] = Field((), description="The newest first")
     proposals: tuple[Proposal, ...] = Field((), description="The newest first")
     records: tuple[KeptRecords, ...] = ()
+    change: MapChangeShown | None = Field(None, description="The newest one that was begun")
+
+    @property
+    def plan_in_force(self) -> str:
+        """Hash of the plan by which the map in force came; empty: by none."""
+        now = self.in_force
+        of = next((each for each in self.proposals if now and now.proposal and each.number == now.proposal), None)
+        return of.plan.hash if of and of.plan else ""
 
     @property
     def in_force(self) -> MapVersion | None:
@@ -68,3 +77,4 @@ class ProposalShown(Record):
 
     proposal: Proposal
     situation: MapSituation
+    change: MapChangeShown | None = Field(None, description="What came of activating it; None: nobody has yet")
