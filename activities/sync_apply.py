@@ -57,6 +57,7 @@ class Done:
     to_finance: bool = False
     to_sales: bool = False
     undone: int = 0
+    finance_version: str = ""
 
 
 async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: Sequence[str]) -> Records:
@@ -144,9 +145,10 @@ class Applying:
             return Done(alone)
         pair = pair_of(self._plan, due, there, rows[0])
         merged = merge(self._plan.fields, pair)
-        return await self._write(due, there, rows[0], pair, merged)
+        return await self.write(due, there, rows[0], pair, merged)
 
-    async def _write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
+    async def write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
+        """Write what a pair is to have, and read it back. Raises as ``look``."""
         findings = list(merged.findings)
         written: set[SideName] = set()
         stale = False
@@ -190,7 +192,8 @@ class Applying:
             agreed=frozenset({_WHOLE, *agreed}),
             again_at=datetime.now(UTC) + min(AGAIN * 2 ** min(due.tries, 10), LONGEST) if stale else None,
         )
-        return Done(looked, "finance" in written, "sales" in written, len(merged.undone) if written else 0)
+        version, undone = str(there.get("@odata.etag", "")), len(merged.undone) if written else 0
+        return Done(looked, "finance" in written, "sales" in written, undone, version)
 
     def _fitting(self, side: SideName, wanted: Mapping[str, str]) -> tuple[dict[str, Any], list[Finding]]:
         """Values as a side's columns take them, by field, and those that they do not take."""

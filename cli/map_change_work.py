@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +16,7 @@ from cli.late_work import asked, refusal
 from cli.output import fail, note, result, result_as_json
 from domain.entities.identity import hash_of
 from domain.entities.map_change import Base, KeptRecords, MapPlan
+from domain.entities.map_run import MapChangeShown
 from domain.entities.model import DataMap
 from domain.refusals import Refusal
 from ledger import map_versions
@@ -103,7 +104,7 @@ def rollback(entity: str, reason: str, token_file: Path, *, as_json: bool) -> in
     if refused:
         return refusal(refused, {"accepted": False, "detail": refused}, as_json=as_json)
     now = next((each["hash"] for each in shown["versions"] if each["until"] is None), "")
-    body = {"message_id": str(uuid.uuid4()), "seen": now, "why": reason}
+    body = {"message_id": str(uuid.uuid4()), "seen": now, "plan": shown.get("plan_in_force", ""), "why": reason}
     answer, refused = asked("POST", f"{place}/rollback", token_file, json=body)
     return _said(answer, refused, f"{entity}: the former version is in force", as_json=as_json)
 
@@ -124,6 +125,22 @@ def history(entity: str, *, as_json: bool) -> None:
     for each in kept.proposals:
         approvals = f"{len(each.counting)} of 2 approvals" if each.plan else "no plan yet"
         result(f"proposal {each.number:>2}  {hash_of(each.data)[:8]}  {each.status.value:<9}  {approvals}  {each.why}")
+    if kept.change is not None:
+        for line in _of_change(kept.change):
+            result(line)
+
+
+def _of_change(change: MapChangeShown) -> Iterator[str]:
+    """What the newest change did to records."""
+    yield f"change by proposal {change.number}: {change.status.value}{change.text and f': {change.text}'}"
+    figures = change.figures
+    for name, counts in (("tried", figures.tried), ("applied", figures.applied), ("taken back", figures.taken_back)):
+        if counts:
+            yield f"  {name}: " + ", ".join(f"{number:,} {status.value}" for status, number in counts.items())
+    if figures.read_only:
+        yield f"  nothing was written in {', '.join(each.upper() for each in figures.read_only)}: no sync runs there"
+    for each in (*change.edited, *change.failed):
+        yield f"  {each.company.upper()} {each.key}  {each.status.value}{each.text and f': {each.text}'}"
 
 
 def _said(answer: Any, refused: str, done: str, *, as_json: bool) -> int:

@@ -41,6 +41,15 @@ class MapChangeKept(Record):
     moved: tuple[str, ...] = ()
 
 
+async def would_begin(
+    database: Database, entity: str, number: int, word: MapWord, rules: MapChangeRules
+) -> Refusal | None:
+    """Why an approved map would not be tried; None: it would, or it is."""
+    async with database.reading() as connection:
+        found = await rows.proposal_of(connection, entity, number)
+        return await _unfit(connection, found, entity, word, rules)
+
+
 async def begin(
     database: Database, entity: str, number: int, word: MapWord, rules: MapChangeRules, moved: Sequence[str]
 ) -> Refusal | None:
@@ -48,20 +57,18 @@ async def begin(
     async with database.writing() as connection:
         chains = await rows.lock(connection, word)
         found = await rows.proposal_of(connection, entity, number, changing=True)
-        if found is None:
-            return Refusal.NOT_FOUND
-        known = select(_OF.change_id).where(_OF.change_id == word.message_id)
-        if (await connection.execute(known)).scalar_one_or_none() is not None:
-            return None
-        situation = await rows.situation_of(connection, entity, rules, word.at)
-        if (refused := judge_activation(found, situation, word)) is not None:
+        if (refused := await _unfit(connection, found, entity, word, rules)) is not None:
             return refused
+        if await _is_known(connection, word.message_id):
+            return None
+        assert found is not None
+        assert found.plan is not None
         row = {"change_id": word.message_id, "proposal_id": found.id, "entity": entity, "number": number, "text": ""}
         row |= {"status": ChangeStatus.RUNNING.value, "moved": json.dumps(list(moved)), "ended_at": ""}
-        row |= {"base_hash": situation.base_hash, "proposed_hash": hash_of(found.data), "begun_at": moment(word.at)}
+        hashes = {"before": found.plan.base_hash, "after": hash_of(found.data)}
+        row |= {"base_hash": hashes["before"], "proposed_hash": hashes["after"], "begun_at": moment(word.at)}
         await connection.execute(insert(MAP_CHANGES).values(row))
         await _mark(connection, found, ProposalStatus.RUNNING)
-        hashes = {"before": situation.base_hash, "after": hash_of(found.data)}
         await rows.write_down(chains, word, "MapTried", entity, number, **hashes)
         return None
 
@@ -111,6 +118,7 @@ async def activate(
         await rows.end_proposal(connection, found, word, ProposalStatus.ACTIVATED)
         values = {"status": ChangeStatus.IN_FORCE.value, "text": text}
         await connection.execute(update(MAP_CHANGES).where(_OF.change_id == word.message_id).values(values))
+        await map_looks.apply(connection, word.message_id, now)
         others = select(_OF.change_id).where(_OF.entity == change.entity, _OF.change_id != word.message_id)
         settled = others.where(_OF.status == ChangeStatus.IN_FORCE.value)
         await map_looks.expire(connection, BEFORE_IMAGES.c.change_id.in_(settled))
@@ -135,6 +143,14 @@ async def stop(database: Database, word: MapWord, text: str, now: datetime, *, i
             ended = word.model_copy(update={"at": now})
             await rows.end_proposal(connection, found, ended, ProposalStatus.STOPPED)
         await rows.write_down(chains, word, "MapStopped", change.entity, change.number, before=hash_of(found.data))
+
+
+async def stop_tried(connection: AsyncConnection, proposal_id: str, text: str, now: datetime) -> None:
+    """End the change of a proposal that is refused or withdrawn while it is tried."""
+    mine = _OF.proposal_id == proposal_id
+    wanted = select(_OF.change_id).where(mine, _OF.status == ChangeStatus.RUNNING.value)
+    for change_id in (await connection.execute(wanted)).scalars().all():
+        await _stop(connection, change_id, text, now)
 
 
 async def take_back(connection: AsyncConnection, proposal_id: str, now: datetime) -> None:
@@ -166,10 +182,31 @@ async def newest(connection: AsyncConnection, entity: str, number: int | None = 
     )
 
 
-async def note(database: Database, change_id: str, text: str) -> None:
-    """Say of a change what was not done."""
-    async with database.writing() as connection:
-        await connection.execute(update(MAP_CHANGES).where(_OF.change_id == change_id).values(text=text))
+async def newest_of(database: Database, entity: str, number: int) -> MapChangeShown | None:
+    """The newest change of a proposal, with what came of its records; None: there was none."""
+    async with database.reading() as connection:
+        return await newest(connection, entity, number)
+
+
+async def _unfit(
+    connection: AsyncConnection, found: Proposal | None, entity: str, word: MapWord, rules: MapChangeRules
+) -> Refusal | None:
+    """Why a proposed map is not tried; None: it may be, or is."""
+    if found is None:
+        return Refusal.NOT_FOUND
+    if await _is_known(connection, word.message_id):
+        return None
+    situation = await rows.situation_of(connection, entity, rules, word.at)
+    if (refused := judge_activation(found, situation, word)) is not None:
+        return refused
+    runs = select(_OF.change_id).where(_OF.entity == entity, _OF.status == ChangeStatus.RUNNING.value)
+    waits = (await connection.execute(runs)).first() or await map_looks.are_waiting(connection, entity)
+    return Refusal.MAP_CHANGE_RUNS if waits else None
+
+
+async def _is_known(connection: AsyncConnection, change_id: str) -> bool:
+    asked = select(_OF.change_id).where(_OF.change_id == change_id)
+    return (await connection.execute(asked)).scalar_one_or_none() is not None
 
 
 async def _running(connection: AsyncConnection, change_id: str) -> Any:

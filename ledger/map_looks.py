@@ -39,7 +39,10 @@ _LOOKS, _IMAGES = MAP_LOOKS.c, BEFORE_IMAGES.c
 async def queue(
     database: Database, change_id: str, entity: str, step: LookStep, found: Iterable[Candidate], now: datetime
 ) -> int:
-    """Have records looked at, each once in a change; how many are new. None where the change has ended meanwhile."""
+    """Note records that a change hits, each once; how many are new. None where the change has ended meanwhile.
+
+    A sync looks at those of the canary at once, and at those of all once the map is in force (``apply``).
+    """
     new, every = 0, list(found)
     for start in range(0, len(every), _AT_ONCE):
         some = every[start : start + _AT_ONCE]
@@ -55,7 +58,7 @@ async def queue(
             fresh = {(each.company, each.key) for each in some} - known
             if fresh:
                 row = {"change_id": change_id, "entity": entity, "step": step.value, "back": "", "text": "", "tries": 0}
-                row |= {"status": LookStatus.WAITING.value, "waits": step is not LookStep.READ, "next_at": moment(now)}
+                row |= {"status": LookStatus.WAITING.value, "waits": step is LookStep.CANARY, "next_at": moment(now)}
                 rows = [row | {"company": company, "key": key} for company, key in sorted(fresh)]
                 await connection.execute(insert(MAP_LOOKS), rows)
                 new += len(rows)
@@ -101,17 +104,23 @@ async def images(
 
 
 async def plan_images(
-    database: Database, look: Look, wanted: Sequence[BeforeImage], map_hash: str, now: datetime
+    database: Database,
+    look: Look,
+    settled: Iterable[BeforeImage],
+    wanted: Sequence[BeforeImage],
+    map_hash: str,
+    now: datetime,
 ) -> bool:
     """Keep values before they are written; False: the change has ended, and nothing may be written for it.
 
-    What was planned before and not written gives way: what stands there now is what is kept.
+    What was planned before and not written gives way: what stands there now is what is kept. ``settled``: what was.
     """
     async with database.writing() as connection:
         still = select(_LOOKS.waits).where(_same(look), _LOOKS.back == "", _LOOKS.waits).with_for_update()
         if (await connection.execute(still)).scalar_one_or_none() is None:
             return False
         of = _images_of(look)
+        await _settle(connection, look, settled)
         await connection.execute(delete(BEFORE_IMAGES).where(of, _IMAGES.status == ImageStatus.PLANNED.value))
         about = {"change_id": look.change_id, "company": look.company, "key": look.key}
         about |= {"map_hash": map_hash, "at": moment(now)}
@@ -126,11 +135,7 @@ async def plan_images(
 async def finish(database: Database, look: Look, looked: Looked, settled: Iterable[BeforeImage], now: datetime) -> None:
     """Keep what came of a look, and of the values; where the change has ended meanwhile, of the values alone."""
     async with database.writing() as connection:
-        for image in settled:
-            same = and_(_images_of(look), _IMAGES.side == image.side, _IMAGES.field == image.field)
-            values = image.model_dump(mode="json", include={"after", "status", "sales_version", "finance_version"})
-            done = {} if image.status.value in _RESTORABLE else _EMPTY
-            await connection.execute(update(BEFORE_IMAGES).where(same).values(values | done))
+        await _settle(connection, look, settled)
         back = look.step is LookStep.RESTORE
         mine = and_(_same(look), _LOOKS.back == (LookStatus.WAITING.value if back else ""))
         if looked.again_at is not None:
@@ -144,6 +149,13 @@ async def finish(database: Database, look: Look, looked: Looked, settled: Iterab
         }
         ended = _LOOKS.status == LookStatus.DROPPED.value
         await connection.execute(update(MAP_LOOKS).where(mine, ~ended if not back else mine).values(changed))
+
+
+async def apply(connection: AsyncConnection, change_id: str, now: datetime) -> None:
+    """Have all records looked at that wait for the map to be in force."""
+    of = and_(_LOOKS.change_id == change_id, _LOOKS.step == LookStep.APPLY.value)
+    waits = and_(of, _LOOKS.status == LookStatus.WAITING.value)
+    await connection.execute(update(MAP_LOOKS).where(waits).values(waits=True, next_at=moment(now)))
 
 
 async def drop(connection: AsyncConnection, change_id: str) -> None:
@@ -205,6 +217,21 @@ async def listed(connection: AsyncConnection, change_id: str, *, edited: bool) -
         LookShown(company=row.company, key=shown(row.key), status=LookStatus(row.back or row.status), text=row.text)
         for row in rows
     )
+
+
+async def _settle(connection: AsyncConnection, look: Look, settled: Iterable[BeforeImage]) -> None:
+    """Keep what became of values; what cannot be restored any more goes."""
+    for image in settled:
+        same = and_(_images_of(look), _IMAGES.side == image.side, _IMAGES.field == image.field)
+        values = image.model_dump(mode="json", include={"after", "status", "sales_version", "finance_version"})
+        done = {} if image.status.value in _RESTORABLE else _EMPTY
+        await connection.execute(update(BEFORE_IMAGES).where(same).values(values | done))
+
+
+async def are_waiting(connection: AsyncConnection, entity: str) -> bool:
+    """Whether records of an entity wait for their sync, for whatever change."""
+    wanted = select(_LOOKS.key).where(_LOOKS.entity == entity, _LOOKS.waits).limit(1)
+    return (await connection.execute(wanted)).first() is not None
 
 
 def _has(*statuses: str) -> ColumnElement[bool]:

@@ -50,13 +50,7 @@ class MapHistory(Record):
     proposals: tuple[Proposal, ...] = Field((), description="The newest first")
     records: tuple[KeptRecords, ...] = ()
     change: MapChangeShown | None = Field(None, description="The newest one that was begun")
-
-    @property
-    def plan_in_force(self) -> str:
-        """Hash of the plan by which the map in force came; empty: by none."""
-        now = self.in_force
-        of = next((each for each in self.proposals if now and now.proposal and each.number == now.proposal), None)
-        return of.plan.hash if of and of.plan else ""
+    plan_in_force: str = Field("", description="Hash of the plan by which the map in force came; empty: by none")
 
     @property
     def in_force(self) -> MapVersion | None:

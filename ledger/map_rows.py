@@ -106,6 +106,12 @@ async def proposal_of(
     return found[0] if found else None
 
 
+async def plan_hash_of(connection: AsyncConnection, proposal_id: str) -> str:
+    """Hash of the plan of a proposal; empty: there is no such proposal, or no plan."""
+    rows = (await connection.execute(select(MAP_PROPOSALS).where(MAP_PROPOSALS.c.proposal_id == proposal_id))).all()
+    return next((each.plan.hash for each in await read_proposals(connection, rows) if each.plan), "")
+
+
 async def read_proposals(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> tuple[Proposal, ...]:
     """Proposals with their approvals."""
     of = MAP_APPROVALS.c

@@ -29,6 +29,7 @@ from ledger.map_rows import (
     end_proposal,
     ended_by,
     lock,
+    plan_hash_of,
     proposal_of,
     put_in_force,
     read_in_force,
@@ -101,13 +102,16 @@ async def history(database: Database, entity: str) -> MapHistory:
         rows = select(MAP_PROPOSALS).where(said_of.entity == entity).order_by(said_of.number.desc()).limit(SHOWN)
         proposals = await read_proposals(connection, (await connection.execute(rows)).all())
         numbers = {each.id: each.number for each in proposals}
-        versions = select(MAP_VERSIONS).where(of.entity == entity).order_by(of.version.desc()).limit(SHOWN)
+        wanted = select(MAP_VERSIONS).where(of.entity == entity).order_by(of.version.desc()).limit(SHOWN)
+        versions = (await connection.execute(wanted)).all()
+        now = next((row.proposal_id for row in versions if not row.until), "")
         return MapHistory(
             entity=entity,
-            versions=tuple(version_of(row, numbers) for row in await connection.execute(versions)),
+            versions=tuple(version_of(row, numbers) for row in versions),
             proposals=proposals,
             records=await read_records(connection, entity),
             change=await map_changes.newest(connection, entity),
+            plan_in_force=await plan_hash_of(connection, now),
         )
 
 
@@ -215,6 +219,7 @@ async def end(database: Database, entity: str, number: int, word: MapWord, statu
         if (refused := judge_end(found, status, word)) is not None:
             return refused
         await end_proposal(connection, found, word, status)
+        await map_changes.stop_tried(connection, found.id, word.why, word.at)
         event = "MapRefused" if status is ProposalStatus.REFUSED else "MapWithdrawn"
         await write_down(chains, word, event, entity, number, before=hash_of(found.data))
         return None
@@ -237,8 +242,7 @@ async def roll_back(database: Database, entity: str, word: MapWord) -> Refusal |
         if kept.in_force is None or kept.former is None:
             return Refusal.NO_FORMER_MAP
         proposal = next(row.proposal_id for row in versions if row.version == kept.in_force.version)
-        rows = (await connection.execute(select(MAP_PROPOSALS).where(MAP_PROPOSALS.c.proposal_id == proposal))).all()
-        plan = next((each.plan.hash for each in await read_proposals(connection, rows) if each.plan), "")
+        plan = await plan_hash_of(connection, proposal)
         if (word.seen, word.plan) != (kept.in_force.hash, plan):
             return Refusal.CHANGED_MEANWHILE
         if not word.why.strip():

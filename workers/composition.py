@@ -78,6 +78,7 @@ from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
 from workflows.initial import AskWriters, PlanInitialSync
+from workflows.map_change import ChangeMap
 from workflows.notices import PeopleNotices
 from workflows.parallel import ParallelRun
 from workflows.quote_to_cash import QuoteToCash
@@ -110,6 +111,7 @@ WORKFLOWS = (
     ShadowOfQuote,
     Sync,
     Replay,
+    ChangeMap,
 )
 
 

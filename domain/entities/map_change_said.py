@@ -158,8 +158,11 @@ def judge_approval(proposal: Proposal, situation: MapSituation, word: MapWord) -
 
 
 def judge_end(proposal: Proposal, status: ProposalStatus, word: MapWord) -> Refusal | None:
-    """Why a refusal or withdrawal counts for nothing; None: it counts. Who proposed it withdraws it."""
-    if proposal.status is not ProposalStatus.OPEN:
+    """Why a refusal or withdrawal counts for nothing; None: it counts, while it is tried as well.
+
+    Who proposed it withdraws it.
+    """
+    if proposal.status not in (ProposalStatus.OPEN, ProposalStatus.RUNNING):
         return Refusal.NOT_OPEN_ANY_MORE
     if status is ProposalStatus.WITHDRAWN and not word.person.is_same(proposal.by):
         return Refusal.NOT_PROPOSER
