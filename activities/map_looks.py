@@ -56,6 +56,8 @@ class Came(NamedTuple):
 
     figures: SyncFigures = SyncFigures()
     left: int = 0
+    anew: bool = False
+    """Another map is in force than the sync had read."""
 
 
 class Situation(NamedTuple):
@@ -85,8 +87,14 @@ class MapLooks:
         self._known: dict[tuple[str, str], tuple[float, SyncPlan]] = {}
         self._expired_at = 0.0
 
-    async def some(self, of: Of, most: int, resting: str) -> Came:
-        """Look at some records of a sync for whatever change waits; ``resting``: why the sync writes nothing.
+    async def some(self, of: Of, most: int, map_hash: str, resting: str) -> Came:
+        """Look at some records of a sync for whatever change waits.
+
+        Args:
+            of: the sync.
+            most: so many records.
+            map_hash: of the map that the sync follows.
+            resting: why the sync writes nothing; empty: it writes.
 
         Raises:
             DynamicsError: a system does not answer.
@@ -112,7 +120,9 @@ class MapLooks:
                 await self._refuse(look, str(error))
             return Came(left=await self._ledger.waiting(of, datetime.now(UTC)))
         figures = await self._look_at(of, plan, change, looks)
-        return Came(figures, await self._ledger.waiting(of, datetime.now(UTC)))
+        is_followed = plan.map_hash == map_hash
+        anew = is_followed if one.step is LookStep.RESTORE else one.step is LookStep.APPLY and not is_followed
+        return Came(figures, await self._ledger.waiting(of, datetime.now(UTC)), anew)
 
     async def read(self, change: MapChangeKept, company: str) -> int:
         """Look at some records of a company whose sync does not run; nothing is written. How many there were.
@@ -156,7 +166,8 @@ class MapLooks:
             figures = figures.plus(figure)
             note_progress(number + 1)
             if look.step is LookStep.CANARY and looked.status in FAILED:
-                break  # the change ends here; what was not looked at is dropped with it
+                await self._ledger.drop(change.change_id)  # the change ends here
+                break
         return figures
 
     async def _apply(self, of: Of, look: Look, at: Situation) -> tuple[Looked, SyncFigures]:
@@ -214,7 +225,7 @@ class MapLooks:
             settled += back
         looked = taken_back(settled, why)
         await self._ledger.finish(look, looked, settled, datetime.now(UTC))
-        restored = at._replace(moved=tuple(dict.fromkeys(image.field for image in at.images)))
+        restored = at._replace(moved=_fields_restored(settled))
         await self._know(of, look, restored, done, ())
         return looked, _figures(done)
 
@@ -308,6 +319,12 @@ def _as_restored(
         status = ImageStatus.RESTORED if is_back else ImageStatus.REFUSED
         found.append(image.model_copy(update={"status": status, "sales_version": done.looked.sales_version}))
     return found, why
+
+
+def _fields_restored(settled: Sequence[BeforeImage]) -> tuple[str, ...]:
+    """What the sync knows of as it stands now: an edit that stays is still one for it to look at."""
+    left = {image.field for image in settled if image.status is not ImageStatus.RESTORED}
+    return tuple({image.field: None for image in settled if image.field not in left})
 
 
 def _findings(looked: Synced) -> list[Finding]:

@@ -310,7 +310,9 @@ class FinanceSync(FinanceSyncActivities):
         with _in_words():
             of = Of(ask.entity, ask.company)
             plan, resting = await self._plans.of(ask)
-            of_maps = await self._map_looks.some(of, ask.most, resting)
+            of_maps = await self._map_looks.some(of, ask.most, plan.map_hash, resting)
+            if of_maps.anew:
+                plan, resting = await self._plans.of(ask, anew=True)
             figures, lags = of_maps.figures, dict[Source, float]()
             wanted = [] if resting else await self._ledger.due(of, datetime.now(UTC), ask.most)
             if wanted:

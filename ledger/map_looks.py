@@ -164,6 +164,12 @@ async def drop(connection: AsyncConnection, change_id: str) -> None:
     await connection.execute(update(MAP_LOOKS).where(waits).values(status=LookStatus.DROPPED.value, waits=False))
 
 
+async def drop_waiting(database: Database, change_id: str) -> None:
+    """The same, as a transaction of its own."""
+    async with database.writing() as connection:
+        await drop(connection, change_id)
+
+
 async def take_back(connection: AsyncConnection, change_id: str, now: datetime) -> None:
     """Have what a change wrote restored by the sync of each company; what it has not looked at is dropped."""
     await drop(connection, change_id)

@@ -148,6 +148,13 @@ class MapRunLedger(Opening):
 
         await answered(map_looks.finish(database, look, looked, settled, now))
 
+    async def drop(self, change_id: str) -> None:
+        """Look no more at what waits for a change."""
+        database = await self._opened()
+        from ledger import map_looks
+
+        await answered(map_looks.drop_waiting(database, change_id))
+
     async def expire_older(self, before: datetime) -> int:
         """Remove the values before of what was written before a moment; how many."""
         database = await self._opened()

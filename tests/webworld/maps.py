@@ -5,15 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from temporalio import workflow
+
 from domain.entities.identity import hash_of
 from domain.entities.map_change import Base, Impact, KeptRecords, changes, plan_of
 from domain.entities.map_change_said import MapWord
+from domain.entities.map_run import MapChangeStart, MapChangeView
 from domain.entities.model import DataMap, Frequency
 from domain.people import Person
-from ledger import map_versions
+from ledger import map_changes, map_versions
 from ledger.database import Database, open_database
 from policies.loading import load
 from policies.map_files import load_maps
+from runs import names
 
 NOW = datetime.now(UTC)
 RULES = load().rights.map_changes
@@ -72,6 +76,33 @@ def word(person: Person, message: str, *roles: str, seen: str = "") -> MapWord:
     return MapWord(**about, seen=seen, roles=roles, companies=("demf", "usmf"))
 
 
+async def put_in_force(database: Database, entity: str, number: int, said: MapWord) -> None:
+    """Put an approved map in force, as a run does that tried it on no record."""
+    assert await map_changes.begin(database, entity, number, said, RULES, ()) is None
+    assert await map_changes.activate(database, said, RULES, "", said.at) is None
+
+
+@workflow.defn(name=names.MAP_CHANGE)
+class StandInChange:
+    """Takes up what was activated, and tries it on no record."""
+
+    @workflow.init
+    def __init__(self, start: MapChangeStart) -> None:
+        self.start = start
+
+    @workflow.run
+    async def run(self, start: MapChangeStart) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.query(name=names.STATE)
+    def state(self) -> MapChangeView:
+        return MapChangeView(entity=self.start.entity, number=self.start.number, step="canary")
+
+    @workflow.query(name="word")
+    def word(self) -> MapWord:
+        return self.start.word
+
+
 async def scene(url: str) -> None:
     """A proposal with one approval, one that has no plan yet, and a map that was changed."""
     database = await open_database(url)
@@ -91,5 +122,5 @@ async def scene(url: str) -> None:
     for person, role in ((CLEO, "cfo"), (ADA, "admin")):
         said = word(person, f"{person.oid}-c", role, seen=seen)
         assert await map_versions.approve(database, "currency", 1, said, RULES) is None
-    assert await map_versions.activate(database, "currency", 1, word(ADA, "on", seen=seen), RULES) is None
+    await put_in_force(database, "currency", 1, word(ADA, "on", seen=seen))
     await database.close()
