@@ -59,11 +59,18 @@ class MapHistory(Record):
 
     @property
     def former(self) -> MapVersion | None:
-        """The version that going back leads to: what was in force before the one that is, and says something else."""
+        """The version that going back leads to: what was in force before the one that is, and says something else.
+
+        What was gone back from is not come back to: it would be in force without having been tried.
+        """
         now = self.in_force
         if now is None:
             return None
-        return next((each for each in self.versions if each.version < now.version and each.hash != now.hash), None)
+        earlier = [each for each in self.versions if each.version < now.version]
+        if now.kind == "rollback":
+            restored = next((each.version for each in earlier if each.hash == now.hash), 0)
+            earlier = [each for each in earlier if each.version < restored]
+        return next((each for each in earlier if each.hash != now.hash), None)
 
 
 class ProposalShown(Record):

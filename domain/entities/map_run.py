@@ -293,9 +293,8 @@ def came_to(
     here = {field.name: field for field in fields if field.name in set(moved)}
     for finding in findings:
         if finding.field in here:
-            return Looked(
-                status=LookStatus.REFUSED, text=f"{finding.field}: {finding.text or finding.cause}"[:LONGEST_TEXT]
-            )
+            why = finding.cause.value if here[finding.field].pii else finding.text or finding.cause.value
+            return Looked(status=LookStatus.REFUSED, text=f"{finding.field}: {why}"[:LONGEST_TEXT])
     for name, field in here.items():
         both = shown[name]
         if not is_same(field, both.finance, both.sales, currency) and not _is_left(field, both):

@@ -140,6 +140,8 @@ async def test_two_others_approve_then_it_is_in_force_and_goes_back_to_the_hash_
     for _ in range(2):
         assert await maps.roll_back(filled, "customer", back) is None
     assert await hash_in_force(filled) == hash_of(CUSTOMER)
+    on = word(OLE, "on-again", seen=hash_of(CUSTOMER))
+    assert await maps.roll_back(filled, "customer", on) is Refusal.NO_FORMER_MAP, "it would not have been tried"
     kept = await maps.history(filled, "customer")
     assert [(each.version, each.kind, each.proposal) for each in kept.versions] == [
         (2, "rollback", 0),
