@@ -149,9 +149,9 @@ def activate(
 ) -> None:
     """Put a map in force that two others approved, once it was tried.
 
-    Some of the records it hits are written by their sync, read again and compared.
-    The first one that is refused or still differs stops it, and what was tried is
-    taken back.
+    Some of the records it hits are written by their sync, read again and
+    compared. The first one that is refused or still differs stops it, and what
+    was tried is taken back.
 
     The exit code is 1 where that was refused or the site does not answer.
     """
