@@ -96,3 +96,23 @@ def test_a_build_without_a_name_is_refused_and_without_versioning_none_is_needed
     with pytest.raises(SettingsError, match="Q2C_WORKER_BUILD"):
         deployment(settings("pinned", "q2c", ""))
     assert deployment(settings("off", "q2c", "")) is None
+
+
+@pytest.mark.parametrize("part", ["all", "deals", "bulk"])
+async def test_a_process_polls_the_queues_of_its_part_alone(
+    environment: WorkflowEnvironment, part: Literal["all", "deals", "bulk"]
+) -> None:
+    of = Settings(_env_file=None, worker=WorkerSettings(work=part))
+    bulk = {queue: [nothing] for queue in (names.DATAVERSE_BULK_QUEUE, names.FINANCE_BULK_QUEUE)}
+    read = {} if part == "deals" else bulk
+    work = Work([FeedOne], [nothing], [nothing], [nothing], {}, nothing_to_begin, bulk_activities=read)
+
+    async with AsyncExitStack() as running:
+        workers = build_workers(environment.client, of, work)
+        for worker in workers:
+            await running.enter_async_context(worker)
+    polled = {worker.task_queue for worker in workers}
+
+    assert polled >= bulk.keys() if part != "deals" else not polled & bulk.keys()
+    assert (polled == bulk.keys()) is (part == "bulk")
+    assert (names.DEAL_QUEUE in polled) is (part != "bulk")
