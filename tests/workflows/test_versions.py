@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from tests.deadlines import PATIENCE
 from tests.workflows.versions_probe import DealOne, DealTwo, FeedOne, FeedTwo, nothing
 from workers.settings import Settings, SettingsError, WorkerSettings
 from workers.versions import deployment
-from workers.worker import Work, build_workers
+from workers.worker import Activity, Work, build_workers
 
 How = Literal["off", "auto_upgrade", "pinned"]
 
@@ -103,7 +103,9 @@ async def test_a_process_polls_the_queues_of_its_part_alone(
     environment: WorkflowEnvironment, part: Literal["all", "deals", "bulk"]
 ) -> None:
     of = Settings(_env_file=None, worker=WorkerSettings(work=part))
-    bulk = {queue: [nothing] for queue in (names.DATAVERSE_BULK_QUEUE, names.FINANCE_BULK_QUEUE)}
+    bulk: dict[str, Sequence[Activity]] = {
+        queue: [nothing] for queue in (names.DATAVERSE_BULK_QUEUE, names.FINANCE_BULK_QUEUE)
+    }
     read = {} if part == "deals" else bulk
     work = Work([FeedOne], [nothing], [nothing], [nothing], {}, nothing_to_begin, bulk_activities=read)
 
