@@ -17,7 +17,6 @@ from ledger.map_runs import MapRunLedger
 from ledger.syncs import SyncLedger
 from policies.activation_files import limits_of_file
 from runs import names
-from workers.bulk import lacking
 from workers.settings import Settings
 from workers.worker import Activity, Work
 
@@ -34,7 +33,7 @@ def add_sync_work(
     reads_as: Credentials,
     writes_as: Credentials,
 ) -> None:
-    """Add the activities of syncs to what a worker does; none where it reads nothing in bulk.
+    """Add the activities of syncs to what a worker does that reads in bulk.
 
     Args:
         work: what the worker does; connections are closed with its others.
@@ -44,8 +43,6 @@ def add_sync_work(
         reads_as: the application that may only read.
         writes_as: the application of the deals.
     """
-    if lacking(settings):
-        return
     from activities.map_changing import MapChanging
     from activities.map_looks import MapLooks
     from activities.syncing import FinanceSync, Plans, SalesSync  # reads as what its libraries are an extra for
