@@ -41,7 +41,8 @@ _ROLES_OF = {
 """What a person does in the company -> the security roles in Sales; everybody else is a salesperson."""
 READER_ROLE = "Quote to Cash Reader"
 _READS = (
-    "Account,Contact,Opportunity,Quote,Order,Invoice,Product,TransactionCurrency,BusinessUnit,User,Team,Organization"
+    "Account,Contact,Opportunity,Quote,Order,Invoice,Product,TransactionCurrency,BusinessUnit,User,Team,Organization,"
+    "q2c_PastInvoice"
 )
 """What the application for reading in bulk may read, all of it at organization level; it may do nothing else."""
 _BASE_CURRENCY = "USD"
