@@ -47,7 +47,8 @@ _REFUSED: Final[Mapping[SideName, LetterCause]] = {
 
 def again_at(due: Due) -> datetime:
     """When a record is looked at again that somebody edits at this moment, or of which nothing is known."""
-    return datetime.now(UTC) + min(AGAIN * 2 ** min(due.tries, 10), LONGEST)
+    rest: timedelta = min(AGAIN * 2 ** min(due.tries, 10), LONGEST)
+    return datetime.now(UTC) + rest
 
 
 @dataclass
@@ -120,13 +121,16 @@ def lone(plan: SyncPlan, due: Due, there: Row | None, rows: Sequence[Row]) -> Lo
     cause = None
     if len(rows) > 1:
         cause = LetterCause.DUPLICATE
-    elif known.paired:
-        cause = LetterCause.DELETED_IN_FINANCE if there is None else LetterCause.DELETED_IN_SALES
+    elif known.paired and there is None and not plan.deactivates:
+        cause = LetterCause.DELETED_IN_FINANCE
+    elif known.paired and there is not None and not plan.makes_anew:
+        cause = LetterCause.DELETED_IN_SALES
     letters = [] if cause is None else [NewLetter(cause=cause, text=_OF_RECORD[cause])]
     return Looked(
         due=due,
         sales_id="" if row is None else str(row[plan.sales.id]),
         paired=known.paired,
+        deactivated=known.deactivated,
         fields=known.fields,
         sales_version=0 if row is None else changes.version_of(row),
         content="" if there is None else changes.content_of(plan, there),
@@ -161,17 +165,62 @@ class Applying:
         alone = lone(self._plan, due, there, rows)
         if alone is not None and there is not None and self._is_to_be_made(alone):
             return await self._make(alone, there)
+        if alone is not None and there is None and rows and alone.paired and self._plan.deactivates:
+            return await self._set_state(alone, rows[0], _INACTIVE)
         if alone is not None or there is None:
             assert alone is not None
             return Done(alone)
+        if due.known.deactivated and rows[0].get(changes.STATE) not in (None, _ACTIVE):
+            return await self._restore(due, there, rows[0])
+        return await self._merge(due, there, rows)
+
+    async def _merge(self, due: Due, there: Row, rows: Sequence[Row]) -> Done:
         pair = pair_of(self._plan, due, there, rows[0])
         merged = merge(self._plan.fields, pair)
         return await self._write(due, there, rows[0], pair, merged)
 
     def _is_to_be_made(self, alone: Looked) -> bool:
         """Whether Sales gets a row: it has none, never had one, and the map makes them."""
-        in_sales = alone.paired or bool(alone.sales_id) or bool(alone.letters)
-        return self._creating is not None and not in_sales and is_to_be_made(alone.due, alone.content)
+        if self._creating is None or alone.sales_id or alone.letters:
+            return False
+        return alone.paired or is_to_be_made(alone.due, alone.content)
+
+    async def _restore(self, due: Due, there: Row, row: Row) -> Done:
+        """Activate the row of a record that Finance has again, and go on with it."""
+        as_is = Looked(
+            due=due,
+            sales_id=str(row[self._plan.sales.id]),
+            paired=True,
+            deactivated=True,
+            fields=due.known.fields,
+            sales_version=changes.version_of(row),
+        )
+        done = await self._set_state(as_is, row, _ACTIVE)
+        if not done.to_sales:
+            return done
+        read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
+        rows = read.sales[due.key] or [row]
+        merged = await self._merge(due, read.finance.get(due.key, there), rows)
+        merged.to_sales = True
+        return merged
+
+    async def _set_state(self, as_is: Looked, row: Row, state: int) -> Done:
+        """Activate or deactivate a row, on the version that was read; nothing where it is so already."""
+        in_order = as_is.model_copy(update={"agreed": frozenset({_WHOLE})})
+        if row.get(changes.STATE) == state or (state == _INACTIVE and row.get(changes.STATE) != _ACTIVE):
+            return Done(in_order)
+        note = (_GONE, _GONE_WORDS) if state == _INACTIVE else None
+        entity_set, etag = self._plan.sales.entity_set, str(row.get("@odata.etag", ""))
+        try:
+            await self._writer.to_sales(entity_set, as_is.sales_id, {changes.STATE: state}, etag, note)
+        except (Unreachable, Throttled):
+            raise
+        except (Stale, Transient, UnknownOutcome):
+            return Done(as_is.model_copy(update={"again_at": again_at(as_is.due)}))
+        except (Refused, NotFound, Conflict) as error:
+            letter = NewLetter(cause=LetterCause.REFUSED_BY_SALES, text=words_of(error))
+            return Done(as_is.model_copy(update={"letters": (letter,)}))
+        return Done(in_order.model_copy(update={"deactivated": state == _INACTIVE}), to_sales=True)
 
     async def _make(self, alone: Looked, there: Row) -> Done:
         """Make the row of Sales that a record lacks, and read it back."""
@@ -304,7 +353,11 @@ class Applying:
             )
 
 
+_ACTIVE: Final = 0
+_INACTIVE: Final = 1
 _NOTE: Final = "Changed back: the value is kept in Finance"
+_GONE: Final = "Deactivated: Finance has the record no more"
+_GONE_WORDS: Final = "It was deleted in Finance. Where it is there again, this row is activated by itself."
 
 
 def _undone(name: str, now: Both) -> str:

@@ -68,7 +68,7 @@ class Creating:
             finding = Finding(field="", cause=LetterCause.NOT_TELLABLE, text=self._creation.trouble)
             return {one: Made(row_id=ids[one], findings=(finding,)) for one in records}
         made = {one: Made(row_id=ids[one], findings=_TAKEN) for one in await self._taken(list(records))}
-        wanted = {one: self._values(row) for one, row in records.items() if one not in made}
+        wanted = {one: values_of_new(self._plan, row) for one, row in records.items() if one not in made}
         constants = {path: value for path, value in self._creation.constants.items() if "." in path}
         await self._lookups.find(
             (path, value)
@@ -93,11 +93,6 @@ class Creating:
         paths = changes.rows_of_keys(self._everywhere, [parts_of(one) for one in keys])
         answers = await self._in_sales.together(paths)
         return [one for one, answer in zip(keys, answers, strict=True) if answer.rows()]
-
-    def _values(self, row: Row) -> tuple[dict[str, str], list[Finding]]:
-        plan = self._plan
-        values = {field.name: text_of(row.get(field.finance)) or "" for field in plan.fields}
-        return new_values(plan.fields, values, values[plan.currency] if plan.currency else "")
 
     def _body(self, row: Row, values: Mapping[str, str], findings: list[Finding]) -> Row:
         """What a request says of a new row; what it cannot say is added to the findings."""
@@ -137,6 +132,12 @@ class Creating:
             else:
                 raise error
         return made
+
+
+def values_of_new(plan: SyncPlan, row: Row) -> tuple[dict[str, str], list[Finding]]:
+    """The values of the row that a record of Finance asks for, by column of Sales, and why it cannot be made."""
+    values = {field.name: text_of(row.get(field.finance)) or "" for field in plan.fields}
+    return new_values(plan.fields, values, values[plan.currency] if plan.currency else "")
 
 
 def words_of(error: DynamicsError) -> str:

@@ -22,6 +22,7 @@ from activities.failures import for_deal, refused
 from activities.heartbeat import note_progress
 from activities.signatures import FailureType
 from activities.sync_apply import Applying, lone, pair_of, read_both
+from activities.sync_creating import values_of_new
 from activities.sync_signatures import (
     Applied,
     ApplyChanges,
@@ -163,6 +164,8 @@ def plan_of(data: DataMap, of: Comparison, kinds: dict[str, str], creation: Crea
         company_column=data.company.finance,
         every_seconds=ROUND_SECONDS.get(data.frequency, 3_600),
         creation=creation,
+        deactivates=data.sales.if_finance_deletes == "deactivate",
+        makes_anew=data.sales.if_sales_deletes == "create",
     )
     changes.require_syncable(plan)
     return plan
@@ -385,6 +388,9 @@ def _would(plan: SyncPlan, letter: Letter, there: Row | None, rows: Sequence[Row
     """Why a letter would stand if it were tried now; empty: it would end, unless a system refuses the write."""
     due = Due(key=letter.at, source="person", seen_at="", anew=(letter.field,) if letter.field else ())
     alone = lone(plan, due, there, rows)
+    if alone is not None and there is not None and not rows and plan.creation is not None:
+        _, findings = values_of_new(plan, there)
+        return next((each.text or each.cause for each in findings), alone.letters[0].text if alone.letters else "")
     if alone is not None or there is None:
         return letter.text
     found = merge(plan.fields, pair_of(plan, due, there, rows[0]))

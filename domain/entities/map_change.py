@@ -91,6 +91,10 @@ def _longer(before: Any, after: Any) -> ChangeClass:
     return WIDENING if after == "cut" else NARROWING
 
 
+def _acts(_: Any, after: Any) -> ChangeClass:
+    return NARROWING if after in (None, "letter") else WIDENING
+
+
 CLASSES: Final[Mapping[str, Classed]] = {
     "entity": _always(ChangeClass.KEY),
     "pattern": _always(ChangeClass.DIRECTION),
@@ -116,6 +120,8 @@ CLASSES: Final[Mapping[str, Classed]] = {
     "sales.constants": _entries,
     "sales.left_to_system": _excludes,
     "sales.follows": _entries,
+    "sales.if_finance_deletes": _acts,
+    "sales.if_sales_deletes": _acts,
     "fields.finance": _always(ChangeClass.KEY),
     "fields.sales": _always(ChangeClass.KEY),
     "fields.owner": _always(ChangeClass.OWNER),

@@ -158,6 +158,8 @@ class SalesSide(MapRecord):
     follows: dict[SalesColumn, SalesColumn] = Field(
         {}, max_length=100, description="Lookup of a row that is created → `lookup.column` that it has the row of"
     )
+    if_finance_deletes: Literal["letter", "deactivate"] = Field("letter", description="What becomes of the row")
+    if_sales_deletes: Literal["letter", "create"] = Field("letter", description="What becomes of the row that is gone")
 
 
 class CompanyScope(MapRecord):
@@ -248,6 +250,8 @@ class DataMap(MapRecord):
         for name, side in (("finance", self.finance), ("sales", self.sales)):
             if side is None:
                 return f"{name}: is missing; add it"
+        if self.sales is not None and self.sales.if_sales_deletes == "create" and not self.sales.creates:
+            return "sales.if_sales_deletes: create needs creates: true"
         return None
 
     def _of_fields(self) -> str | None:

@@ -26,8 +26,8 @@ PAGE_ROWS: Final = 1_000
 """Rows of a page of changes."""
 OVERLAP: Final = timedelta(seconds=300)
 """How far a look at Finance's times of change goes back: a transaction that took long is written with its beginning."""
-IDS_PER_READ: Final = 10
-"""Keys compared in one filter."""
+STATE: Final = "statecode"
+"""Column of Sales that says whether a row is active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class SyncPlan(Comparison):
         company_column: of Finance; empty: the records belong to no company.
         every_seconds: how often the map says that its records agree.
         creation: how rows are made in Sales; None: none are.
+        deactivates: the row of a record that Finance deleted.
+        makes_anew: the row that Sales deleted.
     """
 
     fields: tuple[SyncedField, ...]
@@ -68,11 +70,14 @@ class SyncPlan(Comparison):
     company_column: str = ""
     every_seconds: int = 20
     creation: Creation | None = None
+    deactivates: bool = False
+    makes_anew: bool = False
 
     @property
     def sales_columns(self) -> tuple[str, ...]:
         """What is read of Sales, lookups by path."""
-        return tuple(dict.fromkeys((*self.sales_key, *(field.sales for field in self.fields), self.modified)))
+        columns = (*self.sales_key, *(field.sales for field in self.fields), self.modified)
+        return tuple(dict.fromkeys((*columns, STATE) if self.deactivates else columns))
 
 
 async def read_kinds(reader: Reader, table: str) -> dict[str, str]:

@@ -165,7 +165,9 @@ class Lookups:
             return
         answers = await self._reader.together([self._path(path, value) for path, value in lacking])
         # What leads nowhere now may lead somewhere later.
-        found = {each: answer.rows() for each, answer in zip(lacking, answers, strict=True)}
+        found: dict[tuple[str, str], list[Mapping[str, Any]]] = {
+            each: list(answer.rows()) for each, answer in zip(lacking, answers, strict=True)
+        }
         self._known |= {each: rows for each, rows in found.items() if rows}
 
     def bound(self, path: str, value: str) -> dict[str, str]:

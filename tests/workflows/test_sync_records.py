@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 from domain.entities.merge import LetterCause
 from domain.entities.new_rows import new_row_id
 from domain.entities.sync_records import Of
+from tests.workflows.compare_world import map_with
 from tests.workflows.sync_fixtures import MakeWorld, customers, world_of
 from tests.workflows.sync_world import SyncWorld, user_id
 from tests.workflows.trusting import OTTO
 
 __all__ = ["world_of"]
+
+
+async def deleted(world: SyncWorld, account: str) -> None:
+    """Somebody deletes a customer in Finance."""
+    assert world.finance is not None
+    path = f"CustomersV3(dataAreaId='usmf',CustomerAccount='{account}')?cross-company=true"
+    assert (await world.finance.ask("finance", path, "DELETE")).status_code == 204
 
 
 async def new_customer(world: SyncWorld, account: str, **values: object) -> None:
@@ -73,3 +83,40 @@ async def test_a_new_customer_of_finance_gets_one_account(world_of: MakeWorld, t
         assert len(world.sandbox.dataverse.rows("account")) == accounts + 1 + 3
         assert [letter.key for letter in await world.letters()] == ["NEW-3"]
         assert world.writes() == (3, 0)
+
+
+async def test_what_one_side_deletes_is_deactivated_or_made_anew_where_the_map_says_so(
+    world_of: MakeWorld, tmp_path: Path
+) -> None:
+    rows, ids = customers(3)
+    kept, one, two = ids
+    folder = map_with(tmp_path / "policies")
+    file = folder / "maps" / "customers.yaml"
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    data["sales"] |= {"if_finance_deletes": "deactivate", "if_sales_deletes": "create"}
+    file.write_text(yaml.safe_dump(data), encoding="utf-8")
+    async with world_of(rows, folder) as world:
+        world.sweep_seconds = 1
+        await world.start()
+        await deleted(world, one)
+        await world.until(lambda view: world.account(ids[one])["statecode"] == 1)
+        world.sandbox.dataverse.delete("accounts", ids[two])
+        await world.until(lambda view: view.figures.created == 1)
+
+        (anew,) = world.sandbox.dataverse.rows("account", accountnumber=two)
+        assert (anew["accountid"] == ids[two], anew["name"]) == (False, f"Customer {two}")
+        (note,) = world.sandbox.dataverse.rows("annotation")
+        assert (note["_objectid_value"], "deleted in Finance" in note["notetext"]) == (ids[one], True)
+        writes = world.writes()
+        swept = (await world.view()).swept_at
+        await world.until(lambda view: view.swept_at != swept)
+        assert world.writes() == writes == (2, 0)
+        assert await world.letters() == []
+
+        await new_customer(world, one, PaymentTerms="Net 60")
+        await world.until(lambda view: world.account(ids[one])["paymenttermscode"] == 4)
+        assert world.account(ids[one])["statecode"] == 0
+        world.in_sales(ids[kept], statecode=1)
+        await world.rounds(2)
+        assert world.account(ids[kept])["statecode"] == 1, "what a person deactivates stays so"
+        assert await world.letters() == [letter for letter in await world.letters() if letter.field]
