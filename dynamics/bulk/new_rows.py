@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
@@ -152,7 +152,7 @@ class Lookups:
         """Nothing is asked yet."""
         self._creation = creation
         self._reader = reader
-        self._known: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        self._known: dict[tuple[str, str], Sequence[Mapping[str, Any]]] = {}
 
     async def find(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Ask for values by path (`lookup.column`); one request.
@@ -164,11 +164,10 @@ class Lookups:
         if not lacking:
             return
         answers = await self._reader.together([self._path(path, value) for path, value in lacking])
-        # What leads nowhere now may lead somewhere later.
-        found: dict[tuple[str, str], list[Mapping[str, Any]]] = {
-            each: list(answer.rows()) for each, answer in zip(lacking, answers, strict=True)
-        }
-        self._known |= {each: rows for each, rows in found.items() if rows}
+        for each, answer in zip(lacking, answers, strict=True):
+            rows = answer.rows()
+            if rows:  # what leads nowhere now may lead somewhere later
+                self._known[each] = rows
 
     def bound(self, path: str, value: str) -> dict[str, str]:
         """What a request says for a value.
@@ -177,7 +176,7 @@ class Lookups:
             ValueError: it leads to no row, or to several.
         """
         lookup, _, last = path.partition(".")
-        rows = self._known.get((path, value), [])
+        rows = self._known.get((path, value), ())
         target = self._creation.targets[lookup]
         if len(rows) != 1:
             raise ValueError(f"{len(rows) or 'no'} rows of {target.entity_set} have the {last} {value[:100]!r}")
