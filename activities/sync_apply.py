@@ -57,6 +57,8 @@ class Records:
 
     finance: dict[str, Row]
     sales: dict[str, list[Row]]
+    several: frozenset[str] = frozenset()
+    """Keys that several records of Finance have: nobody can say which of them is meant, and none is in ``finance``."""
 
 
 @dataclass
@@ -87,10 +89,17 @@ async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: 
     """
     parts = [parts_of(key) for key in keys]
     there = await in_finance.together(finance.read_keys(plan, parts))
-    found = {key_of(changes.finance_key(plan, row)): row for answer in there for row in answer.rows()}
+    found: dict[str, Row] = {}
+    several: set[str] = set()
+    for row in (row for answer in there for row in answer.rows()):
+        one = key_of(changes.finance_key(plan, row))
+        if one in found:
+            several.add(one)
+        found[one] = row
     here = await in_sales.together(changes.rows_of_keys(plan, parts))
     rows = {key: answer.rows() for key, answer in zip(keys, here, strict=True)}
-    return Records({key: row for key, row in found.items() if key in rows}, rows)
+    known = {key: row for key, row in found.items() if key in rows and key not in several}
+    return Records(known, rows, frozenset(several))
 
 
 def pair_of(plan: SyncPlan, due: Due, there: Row, row: Row) -> Pair:
@@ -107,25 +116,26 @@ def pair_of(plan: SyncPlan, due: Due, there: Row, row: Row) -> Pair:
     )
 
 
-def lone(plan: SyncPlan, due: Due, there: Row | None, rows: Sequence[Row]) -> Looked | None:
+def lone(plan: SyncPlan, due: Due, read: Records) -> Looked | None:
     """What a look comes to where there are not one record and one row; None: there are.
 
     A record that only one side has is left to the steps that create it, unless both sides had it.
     """
     known = due.known
+    there, rows, several = read.finance.get(due.key), read.sales[due.key], due.key in read.several
     if there is not None and len(rows) == 1:
         return None
-    if there is None and not rows:
+    if there is None and not rows and not several:
         return Looked(due=due, gone=True, agreed=frozenset({_WHOLE, *(field.name for field in plan.fields)}))
     row = rows[0] if len(rows) == 1 else None
     cause = None
-    if len(rows) > 1:
+    if len(rows) > 1 or several:
         cause = LetterCause.DUPLICATE
     elif known.paired and there is None and not plan.deactivates:
         cause = LetterCause.DELETED_IN_FINANCE
     elif known.paired and there is not None and not plan.makes_anew:
         cause = LetterCause.DELETED_IN_SALES
-    letters = [] if cause is None else [NewLetter(cause=cause, text=_OF_RECORD[cause])]
+    letters = [] if cause is None else [NewLetter(cause=cause, text=_SEVERAL if several else _OF_RECORD[cause])]
     return Looked(
         due=due,
         sales_id="" if row is None else str(row[plan.sales.id]),
@@ -138,6 +148,7 @@ def lone(plan: SyncPlan, due: Due, there: Row | None, rows: Sequence[Row]) -> Lo
     )
 
 
+_SEVERAL: Final = "Several records of Finance have this key; none of them is taken over"
 _OF_RECORD: Final[Mapping[LetterCause, str]] = {
     LetterCause.DUPLICATE: "Several rows of Sales have this key; none of them is written",
     LetterCause.DELETED_IN_FINANCE: "Finance has the record no more; the row of Sales stays as it is",
@@ -156,13 +167,14 @@ class Applying:
         self._writer = writer
         self._creating = None if plan.creation is None else Creating(plan, in_sales, writer)
 
-    async def look(self, due: Due, there: Row | None, rows: Sequence[Row]) -> Done:
+    async def look(self, due: Due, read: Records) -> Done:
         """Look at one record as it was read, and write what is to be.
 
         Raises:
             DynamicsError: a system does not answer; nothing is known of what was written, and a look finds out.
         """
-        alone = lone(self._plan, due, there, rows)
+        alone = lone(self._plan, due, read)
+        there, rows = read.finance.get(due.key), read.sales[due.key]
         if alone is not None and there is not None and self._is_to_be_made(alone):
             return await self._make(alone, there)
         if alone is not None and there is None and rows and alone.paired and self._plan.deactivates:
@@ -265,8 +277,7 @@ class Applying:
         sent = await self.send(there, row, merged, pair)
         if sent.done.to_finance or sent.done.to_sales:
             read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
-            there, rows = read.finance.get(due.key, there), read.sales.get(due.key) or [row]
-            row = rows[0]
+            there, row = read.finance.get(due.key, there), (read.sales[due.key] or [row])[0]
         looked = self.shown(due, there, row, sent.done, sent.findings)
         if sent.stale:
             looked = looked.model_copy(update={"again_at": again_at(due)})

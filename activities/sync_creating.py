@@ -69,12 +69,11 @@ class Creating:
             return {one: Made(row_id=ids[one], findings=(finding,)) for one in records}
         made = {one: Made(row_id=ids[one], findings=_TAKEN) for one in await self._taken(list(records))}
         wanted = {one: values_of_new(self._plan, row) for one, row in records.items() if one not in made}
-        constants = {path: value for path, value in self._creation.constants.items() if "." in path}
         await self._lookups.find(
             (path, value)
-            for values, findings in wanted.values()
+            for one, (values, findings) in wanted.items()
             if not findings
-            for path, value in {**values, **constants}.items()
+            for path, value in self._given(records[one], values).items()
             if "." in path
         )
         bodies: dict[str, Row] = {}
@@ -98,9 +97,8 @@ class Creating:
         """What a request says of a new row; what it cannot say is added to the findings."""
         plan = self._plan
         names = {field.sales: field.name for field in plan.fields}
-        key = dict(zip(plan.sales_key, changes.finance_key(plan, row), strict=True))
         body: dict[str, Any] = dict(self._creation.company)
-        for column, value in {**self._creation.constants, **values, **key}.items():
+        for column, value in self._given(row, values).items():
             try:
                 if "." in column:
                     body |= self._lookups.bound(column, value)
@@ -110,6 +108,12 @@ class Creating:
                 text = str(error) if "." in column else f"{value[:100]!r} is no value of {column}"
                 findings.append(Finding(field=names.get(column, ""), cause=LetterCause.NOT_TELLABLE, text=text))
         return body
+
+    def _given(self, row: Row, values: Mapping[str, str]) -> dict[str, str]:
+        """All that a new row is given, by column: constants, values, and its key."""
+        plan = self._plan
+        key = dict(zip(plan.sales_key, changes.finance_key(plan, row), strict=True))
+        return {**self._creation.constants, **values, **key}
 
     async def _send(
         self, bodies: Mapping[str, Row], ids: Mapping[str, str], values: Mapping[str, Mapping[str, str]]

@@ -124,6 +124,7 @@ def _facts(data: DataMap) -> Iterator[tuple[str, str]]:
         yield "Deleted in Finance", "the row of Sales is deactivated"
     if data.sales and data.sales.if_sales_deletes == "create":
         yield "Deleted in Sales", "the row is created anew"
+    yield "Finance, one record only", data.finance.guard if data.finance else ""
     yield "Sales, one row only", data.sales.guard if data.sales else ""
     yield "Version", data.version
 

@@ -67,7 +67,7 @@ def unique_keys(known: Known) -> Found:
                 continue
             parts = {part.partition(".")[0] for part in side.key}
             unique = [key for key in table.keys if set(key) <= parts]
-            if not unique and not (isinstance(side, SalesSide) and side.guard.strip()):
+            if not unique and not side.guard.strip():
                 problem = f"{_NAMES[name]} has no unique key over {', '.join(side.key)}"
                 yield Break(data.entity, f"{name}.key", problem)
 

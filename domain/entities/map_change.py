@@ -104,8 +104,10 @@ CLASSES: Final[Mapping[str, Classed]] = {
     "company.finance": _always(ChangeClass.KEY),
     "company.sales": _always(ChangeClass.KEY),
     "company.leads": _always(ChangeClass.KEY),
+    "company.values": _always(ChangeClass.KEY),
     "finance.set": _always(ChangeClass.KEY),
     "finance.key": _always(ChangeClass.KEY),
+    "finance.guard": _always(ChangeClass.KEY),
     "finance.filter": _limits,
     "finance.modified": _always(ChangeClass.OWNER),
     "finance.creates": _permits,
@@ -317,7 +319,7 @@ def _comparable(attribute: str, value: Any) -> Any:
     """A value as two maps are compared by it, as their hash is."""
     if attribute in _UNORDERED or attribute == "fields.refused":
         return tuple(sorted(value))
-    if attribute == "sales.guard":
+    if attribute in ("sales.guard", "finance.guard"):
         return bool(value.strip())
     if attribute == "fields.tolerance":
         return None if value is None else Decimal(plain(value))

@@ -137,6 +137,9 @@ class FinanceSide(MapRecord):
 
     set: FinanceColumn = Field(description="Public name of the entity set")
     key: tuple[FinanceColumn, ...] = Field(min_length=1, max_length=MOST_KEY_PARTS)
+    guard: str = Field(
+        "", max_length=1_000, description="What stops a second record, where no key does"
+    )
     filter: Filter = Field("", description="OData; empty: every record")
     modified: FinanceColumn | None = Field(None, description="Column that says when a record was changed last")
     creates: bool = Field(False, description="Records are created here")
@@ -168,7 +171,17 @@ class CompanyScope(MapRecord):
     scope: Scope
     finance: FinanceColumn = Field("dataAreaId", description="Column of Finance that holds it")
     sales: SalesColumn | None = Field(None, description="Column of Sales that tells it")
+    values: dict[Company, Value] | None = Field(
+        None,
+        min_length=1,
+        max_length=MOST_VALUES,
+        description="What it holds, by company; absent: the company's id",
+    )
     leads: Company | None = Field(None, description="one_for_all: the company whose record Sales shows")
+
+    def in_sales(self, company: str) -> str | None:
+        """What the column of Sales holds of a company; None: the map does not say."""
+        return company if self.values is None else self.values.get(company)
 
 
 class FieldMap(MapRecord):

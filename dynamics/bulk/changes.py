@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from domain.entities.comparing import CannotCompare, Comparison
+from domain.entities.comparing import Comparison
 from domain.entities.merge import Both
 from domain.entities.merge_forms import SyncedField
 from domain.entities.sync_records import FinanceChange, SalesChange, SweptRecord, key_of
@@ -96,17 +96,12 @@ async def read_kinds(reader: Reader, table: str) -> dict[str, str]:
 
 
 def require_syncable(of: SyncPlan) -> None:
-    """Refuse what changes cannot be told of.
+    """Refuse what cannot be read.
 
     Raises:
         CannotCompare: as its text says.
     """
     sales.require_readable(of)
-    if any("." in column for column in of.sales_key):
-        raise CannotCompare(
-            f"{of.entity}: its key in Sales goes through a lookup, and change tracking does not: name columns of the "
-            "table itself"
-        )
 
 
 # Sales
@@ -114,12 +109,30 @@ def require_syncable(of: SyncPlan) -> None:
 
 def first_changes(of: SyncPlan) -> str:
     """The path that reads all rows, and leads to a link to what changes from then on."""
-    columns = (of.sales.id, "versionnumber", of.modified, *of.sales_key)
+    columns = (of.sales.id, "versionnumber", of.modified, *(column for column in of.sales_key if "." not in column))
     return query(of.sales.entity_set, select=",".join(dict.fromkeys(columns)))
 
 
-def sales_changes(of: SyncPlan, rows: Iterable[Row]) -> tuple[list[SalesChange], list[str]]:
-    """Rows of a page of changes, and the ids of those that were deleted."""
+async def read_keys(of: SyncPlan, reader: Reader, rows: Iterable[Row]) -> dict[str, str]:
+    """Keys by id of rows of a page of changes, which does not tell what lies behind lookups; a request, or none.
+
+    Raises:
+        DynamicsError: they cannot be read.
+    """
+    if not any("." in column for column in of.sales_key):
+        return {str(row[of.sales.id]): _key(of, row) for row in rows if row.get("reason") != "deleted"}
+    ids = [str(row[of.sales.id]) for row in rows if row.get("reason") != "deleted"]
+    paths = sales.read_ids(of, ids)
+    answers = await reader.together(paths) if paths else []
+    return {str(row[of.sales.id]): _key(of, row) for answer in answers for row in answer.rows()}
+
+
+def _key(of: SyncPlan, row: Row) -> str:
+    return key_of(tuple(text_of(sales.value_of(of.sales, row, column)) or "" for column in of.sales_key))
+
+
+def sales_changes(of: SyncPlan, rows: Iterable[Row], keys: Mapping[str, str]) -> tuple[list[SalesChange], list[str]]:
+    """Rows of a page of changes with their keys, and the ids of those that were deleted."""
     changed: list[SalesChange] = []
     deleted: list[str] = []
     for row in rows:
@@ -129,7 +142,7 @@ def sales_changes(of: SyncPlan, rows: Iterable[Row]) -> tuple[list[SalesChange],
         changed.append(
             SalesChange(
                 sales_id=str(row[of.sales.id]),
-                key=key_of(tuple(text_of(row.get(column)) or "" for column in of.sales_key)),
+                key=keys.get(str(row[of.sales.id]), ""),
                 version=int(row.get("versionnumber") or 0),
                 changed_at=str(row.get(of.modified) or ""),
             )

@@ -87,7 +87,8 @@ async def read_creation(
 
 def _lookups(data: DataMap, side: SalesSide) -> list[str]:
     """Lookups that a new row is given."""
-    paths = [*(field.sales or "" for field in data.fields.values()), *side.constants]
+    keys = [column for column in side.key if column != data.company.sales]
+    paths = [*keys, *(field.sales or "" for field in data.fields.values()), *side.constants]
     return list(dict.fromkeys([*(path.partition(".")[0] for path in paths if "." in path), *side.follows]))
 
 
@@ -114,13 +115,14 @@ async def _of_company(
     if data.company.scope is not Scope.PER_COMPANY or column is None:
         return {}, ""
     lookup, _, last = column.partition(".")
+    value = sales.company_in_sales(data, company)
     if lookup not in table.targets:
-        return {lookup: company}, ""
+        return {lookup: value}, ""
     if sales.COMPANY in table.targets[lookup]:
         last = "cdm_companycode"
     if last:
         target = (await _targets(reader, [lookup], table))[lookup]
-        path = query(target.entity_set, select=target.id, filter=f"{last} eq {literal(company)}", top=_ENOUGH)
+        path = query(target.entity_set, select=target.id, filter=f"{last} eq {literal(value)}", top=_ENOUGH)
         rows = (await reader.page(path)).rows
         bound = {f"{target.link}{BIND}": f"/{target.entity_set}({row[target.id]})" for row in rows}
         return bound, "" if len(rows) == 1 else f"{len(rows)} rows of {target.entity_set} are the company {company}"
