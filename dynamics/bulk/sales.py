@@ -93,9 +93,9 @@ async def of_company(
             f"{data.entity}: company.sales is {column}, which leads to {', '.join(targets) or 'no table'}: name a "
             "column of the row it leads to, e.g. msdyn_company.cdm_companycode"
         )
-    wanted = {name.casefold() for name, of in business_units.items() if of == company}
+    names = {name.casefold() for name, of in business_units.items() if of == company}
     rows = (await reader.page(query("businessunits", select="businessunitid,name"))).rows
-    ids = sorted(str(row["businessunitid"]) for row in rows if str(row["name"]).casefold() in wanted)
+    ids = sorted(str(row["businessunitid"]) for row in rows if str(row["name"]).casefold() in names)
     if not ids:
         raise CannotCompare(
             f"Sales has no business unit of the company {company}: see business_units in entity_map.yaml"
