@@ -122,9 +122,11 @@ def start_telemetry(service: str, environment: Mapping[str, str] = os.environ) -
         metric_periodicity=interval,
         histogram_bucket_overrides={**dict.fromkeys(_LATENCY_METRICS, _LATENCY_BUCKETS), **BUCKETS},
     )
-    tags = {"service_name": service, "service_instance_id": instance}
-    runtime = Runtime(telemetry=TelemetryConfig(logging=_core_logging(), metrics=core, global_tags=tags))
-    return Telemetry(runtime, tracing(), [tracers, meters])
+    # Core's resource, by the names of the one above: a collector makes labels of both, and drops a metric that has two
+    # of one name (`service.name` and `service_name`).
+    tags = {"service.name": service, "service.instance.id": instance}
+    seen = TelemetryConfig(logging=_core_logging(), metrics=core, global_tags=tags, attach_service_name=False)
+    return Telemetry(Runtime(telemetry=seen), tracing(), [tracers, meters])
 
 
 def _core_logging() -> LoggingConfig:
