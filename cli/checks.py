@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from cli import bulk_checks, bus_checks, event_checks, notice_checks, reach, web_checks
+from cli import bulk_checks, bus_checks, event_checks, notice_checks, reach, reading_checks, web_checks
 from cli.check import Check, failed, not_checked, ok
 from domain.policy import Policy, PolicyError
 from dynamics.core.auth import ClientCredentials
@@ -79,6 +79,8 @@ async def run_checks() -> AsyncIterator[Check]:
     async for check in web_checks.run(settings):
         yield check
     async for check in bus_checks.run(settings):
+        yield check
+    async for check in reading_checks.run(settings):
         yield check
     async for check in notice_checks.run(settings):
         yield check

@@ -86,9 +86,9 @@ async def both(
     return problems
 
 
-async def ready(url: str) -> httpx.Response | Problem:
-    """The answer of a health endpoint."""
-    return await _get(url, None)
+async def ready(url: str, headers: Mapping[str, str] | None = None) -> httpx.Response | Problem:
+    """The answer of a health endpoint, or of another address of ours."""
+    return await _send("GET", url, None, headers=dict(headers or {}))
 
 
 async def page(url: str, ca_file: Path | None) -> httpx.Response | Problem:
