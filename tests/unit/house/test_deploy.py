@@ -115,6 +115,21 @@ def test_every_panel_asks_something_says_what_it_shows_and_lies_on_no_other() ->
             taken |= cells
 
 
+def test_every_panel_that_counts_sees_the_first_count() -> None:
+    """A counter is there from its first count on, and increase() alone does not see that one."""
+    counted = r"\(\((\S+) unless \1 offset (\w+)\) or increase\(\1\[\2\]\)\)"
+    for where, panel in panels():
+        for expr in (target["expr"] for target in panel["targets"]):
+            assert "increase(" not in re.sub(counted, "", expr), where
+
+
+def test_every_dashboard_is_shown_on_the_operations_page_as_a_real_run_filled_it() -> None:
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    for name in dashboards():
+        picture = f"images/dashboard-{Path(name).stem}.png"
+        assert f"({picture})" in page and 20_000 < (ROOT / "docs" / picture).stat().st_size < 300_000, name
+
+
 def test_every_alert_has_a_test() -> None:
     tried = yaml.safe_load((ROOT / "deploy/prometheus/rules_test.yml").read_text())["tests"]
     assert {test["name"] for test in tried} == rules().keys()
