@@ -121,8 +121,9 @@ def _lines(panel: Mapping[str, Any]) -> Iterator[tuple[str, Series]]:
     """The lines of a panel, each with its name in the legend."""
     for target in panel["targets"]:
         for series in target["series"]:
-            form = target.get("legendFormat", "")
-            name = re.sub(r"\{\{(\w+)\}\}", lambda found, of=series: of["metric"].get(found[1], ""), form)
+            name = target.get("legendFormat", "")
+            for label in re.findall(r"\{\{(\w+)\}\}", name):
+                name = name.replace(f"{{{{{label}}}}}", series["metric"].get(label, ""))
             points = [(float(at), float(value)) for at, value in series["values"]]
             points = [(at, value) for at, value in points if math.isfinite(value)]
             if points:

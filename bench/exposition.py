@@ -54,7 +54,7 @@ class Exposition:
                 for metric in scope.metrics:
                     kind = metric.WhichOneof("data")
                     for point in getattr(metric, kind).data_points if kind else ():
-                        self._point(metric, kind, point, of_resource, scope.scope.name)
+                        self._point(metric, str(kind), point, of_resource, scope.scope.name)
 
     def text(self) -> str:
         """All that is shown now, in Prometheus' text format."""
@@ -105,7 +105,7 @@ def label_name(attribute: str) -> str:
 
 
 def _histogram(name: str, labels: Labels, point: Any) -> Iterator[Sample]:
-    bounds = [*map(str, map(float, point.explicit_bounds)), "+Inf"]
+    bounds = [*map(str, map(float, point.explicit_bounds)), "+Inf"]  # 512.0, as Prometheus 3 keeps it
     for bound, count in zip(bounds, accumulate(point.bucket_counts), strict=True):
         yield Sample(f"{name}_bucket", (*labels, ("le", bound)), count)
     yield Sample(f"{name}_sum", labels, point.sum)

@@ -82,8 +82,9 @@ def _used(stack: Stack, browser: Browser, folder: Path) -> None:
 
 
 def _signed_in(stack: Stack, browser: Browser, name: str) -> Page:
-    size = {"width": 1180, "height": 620}
-    page = browser.new_context(base_url=stack.ready["web"], viewport=size, timezone_id="America/New_York").new_page()
+    context = browser.new_context(base_url=stack.ready["web"], timezone_id="America/New_York")
+    page = context.new_page()
+    page.set_viewport_size({"width": 1180, "height": 620})
     page.goto("/")
     page.locator(f"button[name=user][value={name}]").click()
     page.wait_for_url(f"{stack.ready['web']}/")

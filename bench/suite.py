@@ -259,7 +259,7 @@ async def _floor_history(activities: int) -> tuple[int, int]:
 
 
 async def waiting(size: Size) -> list[Figure]:
-    """What deals cost that wait for their payment: few, ten times as many, and none."""
+    """What deals cost that wait for their payment: few, ten times as many, and one."""
     many, figures = size.of(10_000, 100), []
     with stack(**LIFTED) as of:
         payers = await Payers.of(of)
