@@ -57,7 +57,7 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
-from workers.bulk import add_bulk_work, reading_budgets
+from workers.bulk import add_bulk_work, reading_budgets, reads_in_bulk
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
@@ -169,16 +169,17 @@ def compose(settings: Settings, client: Client) -> Work:
         begin=lambda: note_all(ledger, settings, policy, companies),
     )
     _add_reading(work, settings, policy, ledger, ledgers)
-    add_sync_work(work, settings, policy, endpoints(settings), reader(settings), credentials(settings))
     for close in (sales_system.aclose, finance_system.aclose, ledger.close):
         work.connections.push_async_callback(close)
     return work
 
 
 def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers) -> None:
-    """What is done as the application that only reads: comparisons, and the looks of shadow mode."""
+    """What is done as the application that only reads: comparisons, syncs, and the looks of shadow mode."""
     where, who, budgets = endpoints(settings), reader(settings), reading_budgets(settings)
-    add_bulk_work(work, settings, policy, ledger, where, who, budgets)
+    if reads_in_bulk(settings):
+        add_bulk_work(work, settings, policy, ledger, where, who, budgets)
+        add_sync_work(work, settings, policy, where, who, credentials(settings))
     add_shadow_work(work, settings, policy, ledger, ledgers, where, who, budgets)
 
 

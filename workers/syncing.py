@@ -15,7 +15,6 @@ from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.map_reading import MapReading
 from ledger.syncs import SyncLedger
 from runs import names
-from workers.bulk import lacking
 from workers.settings import Settings
 from workers.worker import Activity, Work
 
@@ -31,7 +30,7 @@ def add_sync_work(
     reads_as: Credentials,
     writes_as: Credentials,
 ) -> None:
-    """Add the activities of syncs to what a worker does; none where it reads nothing in bulk.
+    """Add the activities of syncs to what a worker does that reads in bulk.
 
     Args:
         work: what the worker does; connections are closed with its others.
@@ -41,8 +40,6 @@ def add_sync_work(
         reads_as: the application that may only read.
         writes_as: the application of the deals.
     """
-    if lacking(settings):
-        return
     from activities.syncing import FinanceSync, Plans, SalesSync  # reads as what its libraries are an extra for
     from dynamics.bulk.reader import Reader
     from dynamics.synced import SyncWriter
