@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from domain.causes import Cause
 from workers.settings import variables
 from workers.telemetry import BUCKETS
 
@@ -174,8 +175,9 @@ def test_the_operations_page_lists_every_metric_of_ours() -> None:
 
 def test_an_outage_is_one_alert_for_each_system_within_five_minutes() -> None:
     """Finance away from 10:02: one alert by 10:07 (S22), and no label but the system tells two apart."""
-    groups = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
-    (down,) = [rule for group in groups for rule in group["rules"] if "q2c_circuit_open" in rule["expr"]]
-    assert (down["alert"], down["labels"]["severity"]) == ("SystemDown", "page")
+    down = rules()["SystemDown"]
+    assert "q2c_circuit_open" in down["expr"] and down["labels"]["severity"] == "page"
     assert set(re.findall(r" by \(([^)]*)\)", down["expr"])) == {"system"}
     assert int(down["for"].removesuffix("m")) <= 4
+    (passing,) = re.findall(r'cause!~"([^"]*)"', rules()["SweepsFail"]["expr"])
+    assert set(passing.split("|")) == {str(cause.value) for cause in Cause if cause.passes}
