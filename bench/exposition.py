@@ -139,14 +139,14 @@ def served() -> Iterator[tuple[Exposition, int]]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.path == "/v1/metrics":
                 exposition.take(body)
-            self._answer(b"")
+            self._answer(b"", 200 if self.path in ("/v1/metrics", "/v1/traces") else 404)
 
         def do_GET(self) -> None:
             self._answer(exposition.text().encode())
 
-        def _answer(self, body: bytes) -> None:
+        def _answer(self, body: bytes, status: int = 200) -> None:
             with suppress(ConnectionError):  # a process that ends does not wait for its answer
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

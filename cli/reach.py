@@ -101,6 +101,12 @@ async def report(url: str, body: object, headers: Mapping[str, str]) -> httpx.Re
     return await _send("POST", url, None, json=body, headers=dict(headers))
 
 
+async def export(url: str, headers: Mapping[str, str], ca_file: Path | None) -> httpx.Response | Problem:
+    """The answer of a collector to an export of nothing."""
+    sent = dict(headers) | {"content-type": "application/x-protobuf"}
+    return await _send("POST", url, ca_file, content=b"", headers=sent)
+
+
 async def _get(url: str, ca_file: Path | None) -> httpx.Response | Problem:
     return await _send("GET", url, ca_file)
 

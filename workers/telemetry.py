@@ -96,7 +96,7 @@ def start_telemetry(service: str, environment: Mapping[str, str] = os.environ) -
     Raises:
         SettingsError: one of OpenTelemetry's variables has a value it cannot have.
     """
-    endpoint, interval = _endpoint(environment), _interval(environment)
+    endpoint, interval = exported_to(environment), _interval(environment)
     if not endpoint:
         return Telemetry(Runtime(telemetry=TelemetryConfig(logging=_core_logging())))
     # Two processes of one name must be told apart, or the counters of one take the place of the other's.
@@ -133,7 +133,7 @@ def _core_logging() -> LoggingConfig:
     return LoggingConfig(filter=TelemetryFilter(core_level="WARN", other_level="ERROR"))
 
 
-def _endpoint(environment: Mapping[str, str]) -> str:
+def exported_to(environment: Mapping[str, str]) -> str:
     """Where telemetry is sent, without trailing slash; empty: nowhere.
 
     Raises:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.exposition import EXPIRES_SECONDS
 from domain.causes import Cause
 from workers.settings import variables
 from workers.telemetry import BUCKETS
@@ -151,6 +152,26 @@ def test_alerts_fire_when_they_should_and_the_queries_of_the_dashboards_can_be_r
     ):
         result = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=60, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_metrics_find_their_way_from_the_product_to_prometheus() -> None:
+    """Every component a pipeline names is configured, and each part looks where the one before it listens."""
+    collector = yaml.safe_load((ROOT / "deploy/otel/collector.yaml").read_text())
+    for pipeline in collector["service"]["pipelines"].values():
+        for part in ("receivers", "processors", "exporters"):
+            assert set(pipeline[part]) <= collector[part].keys()
+    assert set(collector["service"]["extensions"]) <= collector["extensions"].keys()
+    shown = collector["exporters"]["prometheus"]
+    assert shown["resource_to_telemetry_conversion"]["enabled"] and shown["metric_expiration"] == "2m"
+    assert EXPIRES_SECONDS == 120
+    scrapes = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    (target,) = [each for scrape in scrapes for of in scrape["static_configs"] for each in of["targets"]]
+    assert target == f"otel-collector:{shown['endpoint'].rpartition(':')[2]}"
+    taken = collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert compose["x-settings"]["OTEL_EXPORTER_OTLP_ENDPOINT"] == f"http://otel-collector:{taken}"
+    named = {each.split(":", 1)[0] for each in compose["services"]["prometheus"]["volumes"]}
+    assert {"./deploy/prometheus", "prometheus"} == named
 
 
 def test_every_alert_says_what_to_do_with_variables_that_exist() -> None:
