@@ -69,6 +69,8 @@ class Situation(NamedTuple):
     rows: Sequence[Row]
     images: Sequence[BeforeImage]
     known: dict[str, Both]
+    read: Records
+    """What it was read with."""
 
 
 class MapLooks:
@@ -160,7 +162,13 @@ class MapLooks:
         for number, look in enumerate(looks):
             key = look.key
             at = Situation(
-                plan, moved, records.finance.get(key), records.sales[key], images.get(key, ()), known.get(key, {})
+                plan,
+                moved,
+                records.finance.get(key),
+                records.sales[key],
+                images.get(key, ()),
+                known.get(key, {}),
+                records,
             )
             looked, figure = await (self._restore if look.step is LookStep.RESTORE else self._apply)(of, look, at)
             figures = figures.plus(figure)
@@ -174,7 +182,7 @@ class MapLooks:
         """Look at a record by the changed map, as if both sides had just changed in what the change moves."""
         plan, now = at.plan, datetime.now(UTC)
         due = Due(key=look.key, source="person", seen_at="", anew=at.moved, known=Known())
-        if at.there is None or lone(plan, due, at.there, at.rows) is not None:
+        if at.there is None or lone(plan, due, at.read) is not None:
             looked = Looked(status=LookStatus.ALONE)
             await self._ledger.finish(look, looked, (), now)
             return looked, SyncFigures()

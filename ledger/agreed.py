@@ -194,6 +194,7 @@ async def keep(database: Database, of: Of, looked: Looked, now: datetime) -> let
         values = {
             "sales_id": looked.sales_id,
             "paired": looked.paired,
+            "deactivated": looked.deactivated,
             "fields": json.dumps({name: both.model_dump() for name, both in looked.fields.items()}, sort_keys=True),
             "sales_version": looked.sales_version,
             "finance_hash": looked.content,
@@ -332,7 +333,13 @@ def _as_known(row: Any) -> Known:
     if row is None:
         return Known()
     fields = {name: Both.model_validate(both) for name, both in json.loads(row.fields).items()}
-    return Known(sales_id=row.sales_id, paired=row.paired, fields=fields, content=row.finance_hash)
+    return Known(
+        sales_id=row.sales_id,
+        paired=row.paired,
+        fields=fields,
+        content=row.finance_hash,
+        deactivated=row.deactivated,
+    )
 
 
 def _some(of: Sequence[T]) -> Iterator[Sequence[T]]:
