@@ -49,6 +49,7 @@ from web.api.application import PREFIX, application
 from web.api.bulk import add_bulk
 from web.api.collections import add_collections
 from web.api.credit import add_credit
+from web.api.initial import add_initial
 from web.api.late import add_late
 from web.api.maps import add_maps
 from web.api.parallel import add_parallel
@@ -65,6 +66,7 @@ from web.delegating import Delegating
 from web.entra import EntraSignIn
 from web.health import health_routes
 from web.initial import InitialSyncs
+from web.initial_running import InitialRunning
 from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
 from web.intake.routes import Intake
@@ -219,6 +221,7 @@ class _Beside(NamedTuple):
     maps: MapChanges
     parallel: Parallel
     syncing: Syncing
+    initial: InitialRunning
 
 
 def _beside_deals(
@@ -239,7 +242,8 @@ def _beside_deals(
         CreditReviewing(access, CreditReviews(client), decisions),
         MapChanges(access, MapDesk(ledger, access.map_changes) if ledger else None, decisions),
         Parallel(access, ParallelRuns(client), decisions),
-        Syncing(access, Syncs(client), decisions),
+        Syncing(access, Syncs(client), Initials(client), decisions),
+        InitialRunning(access, Initials(client), decisions),
     )
 
 
@@ -262,6 +266,7 @@ def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, bes
     add_late(api, beside.late)
     add_credit(api, beside.credit)
     add_sync(api, beside.syncing)
+    add_initial(api, beside.initial)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
     add_maps(api, beside.maps)

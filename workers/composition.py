@@ -57,6 +57,7 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
+from runs.syncs import Syncs
 from workers.bulk import add_bulk_work, reading_budgets
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
@@ -78,6 +79,7 @@ from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
 from workflows.initial import AskWriters, PlanInitialSync
+from workflows.initial_run import RunInitialSync
 from workflows.notices import PeopleNotices
 from workflows.parallel import ParallelRun
 from workflows.quote_to_cash import QuoteToCash
@@ -104,6 +106,7 @@ WORKFLOWS = (
     CompareRecords,
     PlanInitialSync,
     AskWriters,
+    RunInitialSync,
     BulkRun,
     CreditReview,
     ParallelRun,
@@ -169,7 +172,7 @@ def compose(settings: Settings, client: Client) -> Work:
         begin=lambda: note_all(ledger, settings, policy, companies),
     )
     _add_reading(work, settings, policy, ledger, ledgers)
-    add_sync_work(work, settings, policy, endpoints(settings), reader(settings), credentials(settings))
+    add_sync_work(work, settings, policy, endpoints(settings), reader(settings), credentials(settings), Syncs(client))
     for close in (sales_system.aclose, finance_system.aclose, ledger.close):
         work.connections.push_async_callback(close)
     return work

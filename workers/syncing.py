@@ -12,14 +12,16 @@ from dynamics.core.errors import System
 from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
+from ledger.initial_ledger import InitialLedger
 from ledger.map_reading import MapReading
-from ledger.syncs import SyncLedger
 from runs import names
+from runs.syncs import Syncs
 from workers.bulk import lacking
 from workers.settings import Settings
 from workers.worker import Activity, Work
 
 if TYPE_CHECKING:
+    from activities.initial_writing import InitialWriting
     from activities.syncing import FinanceSync, SalesSync
 
 
@@ -30,6 +32,7 @@ def add_sync_work(
     endpoints: Mapping[System, Endpoint],
     reads_as: Credentials,
     writes_as: Credentials,
+    syncs: Syncs,
 ) -> None:
     """Add the activities of syncs to what a worker does; none where it reads nothing in bulk.
 
@@ -40,9 +43,11 @@ def add_sync_work(
         endpoints: where both systems are.
         reads_as: the application that may only read.
         writes_as: the application of the deals.
+        syncs: asked whether one goes on before anything else writes its records.
     """
     if lacking(settings):
         return
+    from activities.initial_writing import InitialWriting
     from activities.syncing import FinanceSync, Plans, SalesSync  # reads as what its libraries are an extra for
     from dynamics.bulk.reader import Reader
     from dynamics.synced import SyncWriter
@@ -56,23 +61,34 @@ def add_sync_work(
     dataverse = Dataverse(DataverseSettings(endpoints[System.DATAVERSE], writes_as), budget=budgets[System.DATAVERSE])
     finance = Finance(FinanceSettings(endpoints[System.FINANCE], writes_as), budget=budgets[System.FINANCE])
     url = settings.ledger.url.get_secret_value()
-    ledger, kept = SyncLedger(url), MapReading(url)
+    ledger, kept = InitialLedger(url), MapReading(url)
     closing = (*(reader.aclose for reader in readers.values()), dataverse.aclose, finance.aclose)
     for close in (*closing, ledger.close, kept.close):
         work.connections.push_async_callback(close)
     plans = Plans(readers[System.DATAVERSE], dataverse, policy, settings.policies, kept)
+    writer = SyncWriter(dataverse.odata, finance.odata)
     in_sales = SalesSync(plans, readers[System.DATAVERSE], ledger)
     in_finance = FinanceSync(
         plans,
         readers[System.FINANCE],
         readers[System.DATAVERSE],
-        SyncWriter(dataverse.odata, finance.odata),
+        writer,
         ledger,
     )
-    _add(work, in_sales, in_finance)
+    initial = InitialWriting(
+        plans,
+        readers[System.FINANCE],
+        readers[System.DATAVERSE],
+        writer,
+        ledger,
+        syncs,
+        settings.policies,
+        settings.data.dir,
+    )
+    _add(work, in_sales, in_finance, initial)
 
 
-def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync) -> None:
+def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync, initial: InitialWriting) -> None:
     """Add activities to the queues of what is read in bulk."""
     more: dict[str, list[Activity]] = {
         names.DATAVERSE_BULK_QUEUE: [in_sales.open_sync, in_sales.read_sales_changes],
@@ -84,6 +100,10 @@ def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync) -> None:
             in_finance.try_letters,
             in_finance.queue_letters,
             in_finance.look_at_replay,
+            initial.open_initial_run,
+            initial.write_initial_page,
+            initial.seed_agreed,
+            initial.leave_writing,
         ],
     }
     for queue, activities in more.items():

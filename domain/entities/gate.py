@@ -35,6 +35,7 @@ class Limits(MapRecord):
 
     version: str = Field(min_length=1, max_length=40)
     dry_run_hours: int = Field(24, ge=1, le=24 * 7, description="How old a dry run may be")
+    canary: int = Field(50, ge=1, le=200, description="Records that are written and compared before the others")
     unmapped_pct: Percent = Field(description="Share of records that may be left unmapped")
     critical_conflicts: dict[EntityName, tuple[FieldName, ...]] = Field(
         {}, max_length=200, description="Fields of an entity that have to agree before any of its records is moved"
@@ -239,3 +240,26 @@ def _of_writers(data: DataMap, dual_write: tuple[RunningMap, ...] | None) -> Ite
 
 def _records(count: int) -> str:
     return "1 record" if count == 1 else f"{count:,} records"
+
+
+def may_begin(verdict: Verdict | None, map_hash: str, dry_run: DryRun | None, limits: Limits, now: datetime) -> str:
+    """Why the run that a verdict allowed may not begin any more; empty: it may.
+
+    Args:
+        verdict: what the gate said last; None: it was not asked.
+        map_hash: of the map in force.
+        dry_run: the one that the verdict is about; None: it is not known any more.
+        limits: of the installation.
+        now: the moment.
+    """
+    if verdict is None:
+        return "The gate was not asked yet."
+    if not verdict.allowed:
+        return f"The gate refused it: {', '.join(dict.fromkeys(reason.code for reason in verdict.reasons))}."
+    if verdict.map_hash != map_hash:
+        return "The map was changed after the gate allowed it."
+    if dry_run is None or dry_run.plan_hash != verdict.plan_hash:
+        return "The dry run that the gate allowed is not known any more."
+    if now - dry_run.ended_at > timedelta(hours=limits.dry_run_hours):
+        return f"The dry run that the gate allowed is older than {limits.dry_run_hours} hours."
+    return ""
