@@ -35,14 +35,14 @@ def some(plan: Plan, names: Sequence[str], after: int) -> Some:
     columns = ", ".join(f"coalesce({side}.\"{name}\", '')" for name in names for side in ("f", "s"))
     with duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "500MB"}) as database:
         database.execute(
-            "CREATE TABLE agreed AS SELECT row_number() OVER (ORDER BY key) AS n, at, sales_ids AS id "
+            "CREATE TABLE agreed AS SELECT row_number() OVER (ORDER BY key) AS n, parts, sales_ids AS id "
             "FROM read_parquet(?) WHERE action = ? AND why = ? AND sales_ids <> '' AND NOT contains(sales_ids, ' ')",
             [plan.files, Action.SKIP.value, Why.AGREES.value],
         )
         total = database.execute("SELECT count(*) FROM agreed").fetchall()[0][0]
         rows = database.execute(
-            f"SELECT a.at, a.id, {columns} FROM (FROM agreed WHERE n > ? AND n <= ?) a "  # noqa: S608  # names of a map
-            "JOIN read_parquet(?) f ON upper(trim(f.key)) = a.at JOIN read_parquet(?) s ON s.key = a.id ORDER BY a.n",
+            f"SELECT a.parts, a.id, {columns} FROM (FROM agreed WHERE n > ? AND n <= ?) a "  # noqa: S608  # names of a map
+            "JOIN read_parquet(?) f ON upper(trim(f.key)) = a.parts JOIN read_parquet(?) s ON s.key = a.id ORDER BY a.n",
             [after, after + SOME, plan.records("finance"), plan.records("sales")],
         ).fetchall()
     records = [
