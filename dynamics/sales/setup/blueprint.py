@@ -274,10 +274,10 @@ RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
         ),
     ),
     "Write": (*_DOCUMENTS, "account", "opportunity", *_ACTIVITIES, "q2c_deal"),
-    "Create": ("salesorder", "invoice", *_ACTIVITIES, "q2c_deal", "annotation"),
+    "Create": ("account", "salesorder", "invoice", *_ACTIVITIES, "q2c_deal", "annotation"),
     "Append": (*_DOCUMENTS, *_ACTIVITIES, "q2c_deal", "annotation"),
     "AppendTo": ("account", "contact", "opportunity", "product", "transactioncurrency", *_DOCUMENTS),
-    "Assign": ("salesorder", "invoice", *_ACTIVITIES, "q2c_deal"),
+    "Assign": ("account", "salesorder", "invoice", *_ACTIVITIES, "q2c_deal"),
 }
 """What the role allows on which tables, each at organization level: no more, and nothing is ever deleted."""
 
