@@ -110,7 +110,7 @@ class Initials:
             What became of it; None where it is not known within five seconds.
 
         Raises:
-            NotFound: there never was such a run.
+            NotFound: no such run goes on.
             NoAnswer: Temporal is down and nothing was recorded.
         """
         workflow_id, what = names.initial_run_id(start.entity, start.company), _called(start.entity, start.company)
@@ -127,7 +127,10 @@ class Initials:
                 search_attributes=attributes.typed({attributes.COMPANY: start.company}),
             )
         elif not await tell(self._client, workflow_id, names.COMMAND, message):
-            return await outcomes.known(self._client, workflow_id, message.message_id, what=what)
+            before = await outcomes.known(self._client, workflow_id, message.message_id, what=what)
+            if before is None:
+                raise NotFound(f"{what} does not go on.")
+            return before
         return await outcomes.awaited(self._client, workflow_id, message.message_id, what=what)
 
     async def run_view(self, entity: str, company: str, *, patience: float | None = None) -> InitialRunView:

@@ -68,4 +68,4 @@ class InitialRunning:
         try:
             return await saying.send(lambda message: self._runs.say(start, message, begins=body.do == "begin"))
         except NotFound as error:
-            raise Problem(Refusal.NOT_FOUND) from error
+            raise Problem(Refusal.INITIAL_NOT_THERE) from error
