@@ -56,7 +56,7 @@ from ledger.initial_ledger import InitialLedger
 from ledger.plans import Plan, PlanGone
 from policies.activation_files import load_limits
 from policies.map_files import load_maps
-from runs.calls import NotFound, RunError
+from runs.calls import RunError
 from runs.syncs import Syncs
 
 TURNS: Final = 3
@@ -168,13 +168,10 @@ class InitialWriting(InitialRunActivities):
         if other := await self._ledger.take(of, writer, datetime.now(UTC)):
             return Refusal.INITIAL_RUNS, other
         try:
-            view = await self._syncs.view(of.entity, of.company)
-        except NotFound:
-            return None, ""
+            if not await self._syncs.writes(of.entity, of.company):
+                return None, ""
         except RunError as error:
             raise ApplicationError(str(error), type=FailureType.TRANSIENT) from error
-        if not view.running:
-            return None, ""
         await self._ledger.leave(of, writer)
         return Refusal.SYNC_RUNS, f"q2c sync stop {of.entity} --company {of.company}"
 

@@ -13,7 +13,7 @@ from domain.entities.initial import InitialStart, InitialView, Writers, WritersS
 from domain.entities.initial_run import InitialRunStart, InitialRunView
 from domain.messages import Outcome, SignedMessage
 from runs import attributes, names, outcomes, query
-from runs.calls import NotFound, Unreadable, answer, ask, begin_or_tell, rejected, tell
+from runs.calls import NotFound, Unreadable, answer, ask, begin_or_tell, goes_on, rejected, tell
 from runs.comparisons import BACKGROUND, begun, ended, reason
 
 MOST_LISTED = 50
@@ -146,11 +146,12 @@ class Initials:
         return await ask(self._client, workflow_id, names.STATE, InitialRunView, what=what, patience=patience)
 
     async def goes_on(self, entity: str, company: str) -> bool:
-        """Whether something carries out a plan now. Raises as ``run_view``, but for NotFound."""
-        try:
-            return (await self.run_view(entity, company)).goes_on
-        except NotFound:
-            return False
+        """Whether something carries out a plan now.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        return await goes_on(self._client, names.initial_run_id(entity, company))
 
     # Lists
 

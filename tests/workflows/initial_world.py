@@ -51,6 +51,7 @@ from workflows.initial_run import RunInitialSync
 from workflows.replay import Replay
 from workflows.sync import Sync
 
+
 def first_of(folder: Path, records: int) -> Path:
     """A folder of policies by which so many records are written before the others."""
     limits = {"version": "test", "unmapped_pct": 50, "canary": records}
