@@ -42,7 +42,8 @@ def some(plan: Plan, names: Sequence[str], after: int) -> Some:
         total = database.execute("SELECT count(*) FROM agreed").fetchall()[0][0]
         rows = database.execute(
             f"SELECT a.parts, a.id, {columns} FROM (FROM agreed WHERE n > ? AND n <= ?) a "  # noqa: S608  # names of a map
-            "JOIN read_parquet(?) f ON upper(trim(f.key)) = a.parts JOIN read_parquet(?) s ON s.key = a.id ORDER BY a.n",
+            "JOIN read_parquet(?) f ON upper(trim(f.key)) = a.parts "
+            "JOIN read_parquet(?) s ON s.key = a.id ORDER BY a.n",
             [after, after + SOME, plan.records("finance"), plan.records("sales")],
         ).fetchall()
     records = [

@@ -25,8 +25,7 @@ q2c initial customer --company usmf --do begin --reason "go-live" \\
   --token-file token
     the plan that `q2c gate` allowed is carried out
 
-q2c initial customer --company usmf --do pause --reason "month end" \
-  --token-file token
+q2c initial customer --company usmf --do pause --reason … --token-file token
     it rests after the page that is under way; go-on, or stop
 
 q2c initial customer --company usmf

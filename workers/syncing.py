@@ -68,23 +68,9 @@ def add_sync_work(
     plans = Plans(readers[System.DATAVERSE], dataverse, policy, settings.policies, kept)
     writer = SyncWriter(dataverse.odata, finance.odata)
     in_sales = SalesSync(plans, readers[System.DATAVERSE], ledger)
-    in_finance = FinanceSync(
-        plans,
-        readers[System.FINANCE],
-        readers[System.DATAVERSE],
-        writer,
-        ledger,
-    )
-    initial = InitialWriting(
-        plans,
-        readers[System.FINANCE],
-        readers[System.DATAVERSE],
-        writer,
-        ledger,
-        syncs,
-        settings.policies,
-        settings.data.dir,
-    )
+    both = (readers[System.FINANCE], readers[System.DATAVERSE], writer, ledger)
+    in_finance = FinanceSync(plans, *both)
+    initial = InitialWriting(plans, *both, syncs, settings.policies, settings.data.dir)
     _add(work, in_sales, in_finance, initial)
 
 
