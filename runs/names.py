@@ -34,6 +34,7 @@ CREDIT_REVIEW: Final = "CreditReview"
 PARALLEL: Final = "ParallelRun"
 SYNC: Final = "SyncRecords"
 REPLAY: Final = "ReplayLetters"
+HISTORY: Final = "TakeOverHistory"
 SHADOW: Final = "ShadowOfQuote"
 
 # Task queues: one per system, so that each has its own budget of requests
@@ -267,6 +268,16 @@ def sync_id(entity: str, company: str) -> str:
 def sync_record_id(entity: str, company: str, run_id: str, n: int) -> str:
     """Workflow id of the delivery of one audit record of a sync; the record's own id as well."""
     return f"audit/{_part(company)}/sync/{_part(entity)}/{run_id}/{n}"
+
+
+def history_id(kind: str, company: str) -> str:
+    """Workflow id of what takes over past records of a kind into Sales, in one company."""
+    return f"history/{_part(kind)}s/{safe(company)}"
+
+
+def history_record_id(kind: str, company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of a history; the record's own id as well."""
+    return f"audit/{_part(company)}/history/{_part(kind)}/{run_id}/{n}"
 
 
 def replay_id(entity: str, company: str, message_id: str) -> str:

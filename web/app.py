@@ -39,6 +39,7 @@ from runs.collections import CollectionsDesk
 from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
+from runs.histories import Histories
 from runs.initial import Initials
 from runs.parallel import ParallelRuns
 from runs.reviews import Reviews
@@ -49,6 +50,7 @@ from web.api.application import PREFIX, application
 from web.api.bulk import add_bulk
 from web.api.collections import add_collections
 from web.api.credit import add_credit
+from web.api.history import add_history
 from web.api.initial import add_initial
 from web.api.late import add_late
 from web.api.maps import add_maps
@@ -65,6 +67,7 @@ from web.decisions import Decisions
 from web.delegating import Delegating
 from web.entra import EntraSignIn
 from web.health import health_routes
+from web.histories import HistoryDesk
 from web.initial import InitialSyncs
 from web.initial_running import InitialRunning
 from web.intake.event_grid import EventGrid
@@ -222,6 +225,7 @@ class _Beside(NamedTuple):
     parallel: Parallel
     syncing: Syncing
     initial: InitialRunning
+    histories: HistoryDesk
 
 
 def _beside_deals(
@@ -244,6 +248,7 @@ def _beside_deals(
         Parallel(access, ParallelRuns(client), decisions),
         Syncing(access, Syncs(client), Initials(client), decisions),
         InitialRunning(access, Initials(client), decisions),
+        HistoryDesk(access, Histories(client), decisions),
     )
 
 
@@ -267,6 +272,7 @@ def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, bes
     add_credit(api, beside.credit)
     add_sync(api, beside.syncing)
     add_initial(api, beside.initial)
+    add_history(api, beside.histories)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
     add_maps(api, beside.maps)

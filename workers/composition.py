@@ -58,7 +58,8 @@ from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
 from runs.syncs import Syncs
-from workers.bulk import add_bulk_work, reading_budgets
+from workers.bulk import add_bulk_work, reading_budgets, reads_in_bulk
+from workers.history import add_history_work
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
@@ -78,6 +79,7 @@ from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
+from workflows.history import History
 from workflows.initial import AskWriters, PlanInitialSync
 from workflows.initial_run import RunInitialSync
 from workflows.notices import PeopleNotices
@@ -113,6 +115,7 @@ WORKFLOWS = (
     ShadowOfQuote,
     Sync,
     Replay,
+    History,
 )
 
 
@@ -171,17 +174,21 @@ def compose(settings: Settings, client: Client) -> Work:
         companies=companies,
         begin=lambda: note_all(ledger, settings, policy, companies),
     )
-    _add_reading(work, settings, policy, ledger, ledgers)
-    add_sync_work(work, settings, policy, endpoints(settings), reader(settings), credentials(settings), Syncs(client))
+    _add_reading(work, settings, policy, ledger, ledgers, Syncs(client))
     for close in (sales_system.aclose, finance_system.aclose, ledger.close):
         work.connections.push_async_callback(close)
     return work
 
 
-def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers) -> None:
-    """What is done as the application that only reads: comparisons, and the looks of shadow mode."""
+def _add_reading(
+    work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers, syncs: Syncs
+) -> None:
+    """What is done as the application that only reads: comparisons, syncs, histories, and the looks of shadow mode."""
     where, who, budgets = endpoints(settings), reader(settings), reading_budgets(settings)
-    add_bulk_work(work, settings, policy, ledger, where, who, budgets)
+    if reads_in_bulk(settings):
+        add_bulk_work(work, settings, policy, ledger, where, who, budgets)
+        add_sync_work(work, settings, policy, where, who, credentials(settings), syncs)
+        add_history_work(work, settings, policy, where, who, credentials(settings), budgets)
     add_shadow_work(work, settings, policy, ledger, ledgers, where, who, budgets)
 
 

@@ -16,7 +16,6 @@ from ledger.initial_ledger import InitialLedger
 from ledger.map_reading import MapReading
 from runs import names
 from runs.syncs import Syncs
-from workers.bulk import lacking
 from workers.settings import Settings
 from workers.worker import Activity, Work
 
@@ -34,7 +33,7 @@ def add_sync_work(
     writes_as: Credentials,
     syncs: Syncs,
 ) -> None:
-    """Add the activities of syncs to what a worker does; none where it reads nothing in bulk.
+    """Add the activities of syncs to what a worker does that reads in bulk.
 
     Args:
         work: what the worker does; connections are closed with its others.
@@ -45,8 +44,6 @@ def add_sync_work(
         writes_as: the application of the deals.
         syncs: asked whether one goes on before anything else writes its records.
     """
-    if lacking(settings):
-        return
     from activities.initial_writing import InitialWriting
     from activities.syncing import FinanceSync, Plans, SalesSync  # reads as what its libraries are an extra for
     from dynamics.bulk.reader import Reader

@@ -340,6 +340,8 @@ OPERATIONS = {
     ("POST", "/credit/{company}/rebuild"),
     ("GET", "/initial/{company}/{entity}"),
     ("POST", "/initial/{company}/{entity}/run"),
+    ("GET", "/history/{company}/{kind}"),
+    ("POST", "/history/{company}/{kind}/run"),
     ("GET", "/sync/{company}/{entity}"),
     ("POST", "/sync/{company}/{entity}/run"),
     ("POST", "/sync/{company}/{entity}/settle"),
