@@ -47,7 +47,7 @@ from domain.entities.merge_forms import SyncedField
 from domain.entities.model import DataMap, Pattern, Scope
 from domain.entities.shards import CannotBeSplit, ShardPlan, counted, outgrown, to_count
 from domain.entities.sync_records import Due, Of, Source
-from domain.entities.sync_run import ROUND_SECONDS, SyncFigures
+from domain.entities.sync_run import ROUND_SECONDS, SyncFigures, in_place_of_sync
 from domain.entities.sync_said import Taken
 from domain.policy import Policy
 from dynamics.bulk import changes, finance, new_rows, sales
@@ -319,9 +319,11 @@ class FinanceSync(FinanceSyncActivities):
         with _in_words():
             of = Of(ask.entity, ask.company)
             plan, resting = await self._plans.of(ask)
-            of_maps = await self._map_looks.some(of, ask.most, plan.map_hash, resting)
+            other = in_place_of_sync(await self._ledger.other_writer(of, datetime.now(UTC)))
+            of_maps = await self._map_looks.some(of, ask.most, plan.map_hash, resting or other)
             if of_maps.anew:
                 plan, resting = await self._plans.of(ask, anew=True)
+            resting = resting or other
             figures, lags = of_maps.figures, dict[Source, float]()
             wanted = [] if resting else await self._ledger.due(of, datetime.now(UTC), ask.most)
             if wanted:

@@ -319,6 +319,17 @@ SYNC_CURSORS: Final = Table(
 )
 """How far a sync has looked."""
 
+SYNC_WRITERS: Final = Table(
+    "sync_writers",
+    metadata,
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("writer", String(200), nullable=False, comment="workflow id"),
+    Column("until", String(27), nullable=False, comment="when somebody else may, unless it is said again"),
+    PrimaryKeyConstraint("entity", "company"),
+)
+"""What writes records at the moment in place of their sync."""
+
 SYNC_RECORDS: Final = Table(
     "sync_records",
     metadata,

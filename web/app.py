@@ -52,6 +52,7 @@ from web.api.bulk import add_bulk
 from web.api.collections import add_collections
 from web.api.credit import add_credit
 from web.api.history import add_history
+from web.api.initial import add_initial
 from web.api.late import add_late
 from web.api.maps import add_maps
 from web.api.parallel import add_parallel
@@ -69,6 +70,7 @@ from web.entra import EntraSignIn
 from web.health import health_routes
 from web.histories import HistoryDesk
 from web.initial import InitialSyncs
+from web.initial_running import InitialRunning
 from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
 from web.intake.routes import Intake
@@ -223,6 +225,7 @@ class _Beside(NamedTuple):
     maps: MapChanges
     parallel: Parallel
     syncing: Syncing
+    initial: InitialRunning
     histories: HistoryDesk
 
 
@@ -250,7 +253,8 @@ def _beside_deals(
             Syncs(client),
         ),
         Parallel(access, ParallelRuns(client), decisions),
-        Syncing(access, Syncs(client), decisions),
+        Syncing(access, Syncs(client), Initials(client), decisions),
+        InitialRunning(access, Initials(client), decisions),
         HistoryDesk(access, Histories(client), decisions),
     )
 
@@ -274,6 +278,7 @@ def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, bes
     add_late(api, beside.late)
     add_credit(api, beside.credit)
     add_sync(api, beside.syncing)
+    add_initial(api, beside.initial)
     add_history(api, beside.histories)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)

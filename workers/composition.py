@@ -57,6 +57,7 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
+from runs.syncs import Syncs
 from workers.bulk import add_bulk_work, reading_budgets, reads_in_bulk
 from workers.history import add_history_work
 from workers.keys import KeyFileUnusable, keys_of
@@ -80,6 +81,7 @@ from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
 from workflows.history import History
 from workflows.initial import AskWriters, PlanInitialSync
+from workflows.initial_run import RunInitialSync
 from workflows.map_change import ChangeMap
 from workflows.notices import PeopleNotices
 from workflows.parallel import ParallelRun
@@ -107,6 +109,7 @@ WORKFLOWS = (
     CompareRecords,
     PlanInitialSync,
     AskWriters,
+    RunInitialSync,
     BulkRun,
     CreditReview,
     ParallelRun,
@@ -173,18 +176,20 @@ def compose(settings: Settings, client: Client) -> Work:
         companies=companies,
         begin=lambda: note_all(ledger, settings, policy, companies),
     )
-    _add_reading(work, settings, policy, ledger, ledgers)
+    _add_reading(work, settings, policy, ledger, ledgers, Syncs(client))
     for close in (sales_system.aclose, finance_system.aclose, ledger.close):
         work.connections.push_async_callback(close)
     return work
 
 
-def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers) -> None:
+def _add_reading(
+    work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers, syncs: Syncs
+) -> None:
     """What is done as the application that only reads: comparisons, syncs, histories, and the looks of shadow mode."""
     where, who, budgets = endpoints(settings), reader(settings), reading_budgets(settings)
     if reads_in_bulk(settings):
         add_bulk_work(work, settings, policy, ledger, where, who, budgets)
-        add_sync_work(work, settings, policy, where, who, credentials(settings))
+        add_sync_work(work, settings, policy, where, who, credentials(settings), syncs)
         add_history_work(work, settings, policy, where, who, credentials(settings), budgets)
     add_shadow_work(work, settings, policy, ledger, ledgers, where, who, budgets)
 

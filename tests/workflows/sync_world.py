@@ -171,9 +171,8 @@ class SyncWorld(CompareWorld):
         async with AsyncExitStack() as running_now:
             work = Work((), (), (), (), {}, begin=lambda: asyncio.sleep(0), connections=running_now)
             of = self.settings
-            add_sync_work(
-                work, of, policy, composition.endpoints(of), composition.reader(of), composition.credentials(of)
-            )
+            reads_as, writes_as = composition.reader(of), composition.credentials(of)
+            add_sync_work(work, of, policy, composition.endpoints(of), reads_as, writes_as, Syncs(self.client))
             people: list[Callable[..., Any]] = [TrustingVerifier().verify_messages, self.audit.record_audit]
             deals = Worker(
                 self.client,
