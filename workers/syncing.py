@@ -12,6 +12,7 @@ from dynamics.core.errors import System
 from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
+from ledger.lag_counts import LagCounts
 from ledger.map_reading import MapReading
 from ledger.syncs import SyncLedger
 from runs import names
@@ -30,6 +31,7 @@ def add_sync_work(
     endpoints: Mapping[System, Endpoint],
     reads_as: Credentials,
     writes_as: Credentials,
+    lags: LagCounts,
 ) -> None:
     """Add the activities of syncs to what a worker does; none where it reads nothing in bulk.
 
@@ -40,6 +42,7 @@ def add_sync_work(
         endpoints: where both systems are.
         reads_as: the application that may only read.
         writes_as: the application of the deals.
+        lags: counts how long changes took.
     """
     if lacking(settings):
         return
@@ -68,6 +71,7 @@ def add_sync_work(
         readers[System.DATAVERSE],
         SyncWriter(dataverse.odata, finance.odata),
         ledger,
+        lags,
     )
     _add(work, in_sales, in_finance)
 

@@ -113,8 +113,8 @@ NOT_HERE = {
 }
 """They need a bus, a Temporal, or the site or ledger of one. These ask them: tests/security/test_bus.py,
 tests/unit/cli/test_map_change.py, tests/scenarios/test_d_collections.py, tests/scenarios/test_e_going_live.py, and
-test_comparison.py, test_initial.py, test_sync.py, test_history.py and test_parallel.py of tests/workflows. What `bench` runs is minutes
-long.
+test_comparison.py, test_initial.py, test_sync.py, test_history.py and test_parallel.py of tests/workflows. What `bench`
+runs is minutes long.
 """
 
 
