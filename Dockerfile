@@ -25,7 +25,7 @@ ENTRYPOINT ["python", "-m", "sandbox"]
 
 FROM build AS product-build
 # Dependencies first: they change far less often than the code.
-RUN uv sync --frozen --no-default-groups --extra bus --extra mcp --no-install-project
+RUN uv sync --frozen --no-default-groups --all-extras --no-install-project
 COPY README.md LICENSE ./
 COPY activities activities
 COPY assistant assistant
@@ -41,7 +41,7 @@ COPY virtual virtual
 COPY web web
 COPY workers workers
 COPY workflows workflows
-RUN uv sync --frozen --no-default-groups --extra bus --extra mcp --no-editable
+RUN uv sync --frozen --no-default-groups --all-extras --no-editable
 
 FROM base AS product
 COPY --from=product-build /opt/q2c /opt/q2c

@@ -8,17 +8,19 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from activities.sync_creating import Creating, words_of
 from domain.entities.letters import NewLetter
 from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair, merge, not_taken, remembered
 from domain.entities.merge_forms import number_of
 from domain.entities.model import SideName
+from domain.entities.new_rows import is_to_be_made
 from domain.entities.sync_records import Due, Looked, key_of, parts_of
 from dynamics.bulk import changes, finance
 from dynamics.bulk.changes import SyncPlan
 from dynamics.bulk.reader import Reader
+from dynamics.bulk.texts import text_of
 from dynamics.core.errors import (
     Conflict,
-    DynamicsError,
     NotFound,
     Refused,
     Stale,
@@ -34,11 +36,18 @@ AGAIN: Final = timedelta(seconds=5)
 LONGEST: Final = timedelta(minutes=5)
 """How long a record that people edit at this moment is left alone, at most."""
 SALES_READS: Final = 1_000
+SIDES: Final[tuple[SideName, ...]] = ("finance", "sales")
 _WHOLE: Final = ""
+
 _REFUSED: Final[Mapping[SideName, LetterCause]] = {
     "finance": LetterCause.REFUSED_BY_FINANCE,
     "sales": LetterCause.REFUSED_BY_SALES,
 }
+
+
+def again_at(due: Due) -> datetime:
+    """When a record is looked at again that somebody edits at this moment, or of which nothing is known."""
+    return datetime.now(UTC) + min(AGAIN * 2 ** min(due.tries, 10), LONGEST)
 
 
 @dataclass
@@ -50,6 +59,15 @@ class Records:
 
 
 @dataclass
+class Sent:
+    """What was sent for a record, before it is read back: what was written, what was refused, what is not known."""
+
+    done: Merged
+    findings: list[Finding]
+    stale: bool = False
+
+
+@dataclass
 class Done:
     """What a look did, beside what is kept of it."""
 
@@ -57,6 +75,7 @@ class Done:
     to_finance: bool = False
     to_sales: bool = False
     undone: int = 0
+    created: bool = False
 
 
 async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: Sequence[str]) -> Records:
@@ -131,6 +150,7 @@ class Applying:
         self._in_finance = in_finance
         self._in_sales = in_sales
         self._writer = writer
+        self._creating = None if plan.creation is None else Creating(plan, in_sales, writer)
 
     async def look(self, due: Due, there: Row | None, rows: Sequence[Row]) -> Done:
         """Look at one record as it was read, and write what is to be.
@@ -139,6 +159,8 @@ class Applying:
             DynamicsError: a system does not answer; nothing is known of what was written, and a look finds out.
         """
         alone = lone(self._plan, due, there, rows)
+        if alone is not None and there is not None and self._is_to_be_made(alone):
+            return await self._make(alone, there)
         if alone is not None or there is None:
             assert alone is not None
             return Done(alone)
@@ -146,11 +168,73 @@ class Applying:
         merged = merge(self._plan.fields, pair)
         return await self._write(due, there, rows[0], pair, merged)
 
+    def _is_to_be_made(self, alone: Looked) -> bool:
+        """Whether Sales gets a row: it has none, never had one, and the map makes them."""
+        in_sales = alone.paired or bool(alone.sales_id) or bool(alone.letters)
+        return self._creating is not None and not in_sales and is_to_be_made(alone.due, alone.content)
+
+    async def _make(self, alone: Looked, there: Row) -> Done:
+        """Make the row of Sales that a record lacks, and read it back."""
+        assert self._creating is not None
+        due = alone.due
+        try:
+            made = (await self._creating.create({due.key: there}))[due.key]
+        except (Unreachable, Throttled):
+            raise
+        except (Stale, Transient, UnknownOutcome):
+            return Done(alone.model_copy(update={"again_at": again_at(due)}))
+        if made.findings:
+            shown = {field.name: Both(finance=text_of(there.get(field.finance)) or "") for field in self._plan.fields}
+            letters = tuple(self._letters(made.findings, shown))
+            return Done(alone.model_copy(update={"letters": letters}))
+        read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
+        now, rows = read.finance.get(due.key), read.sales[due.key]
+        if now is None or len(rows) != 1:
+            letter = NewLetter(cause=LetterCause.NOT_TAKEN, text="Sales took the new row and does not show it")
+            return Done(alone.model_copy(update={"letters": (letter,)}), created=made.created)
+        return Done(self.shown(due, now, rows[0], Merged(to_sales=made.to_sales)), created=made.created)
+
+    def shown(self, due: Due, there: Row, row: Row, done: Merged, findings: Sequence[Finding] = ()) -> Looked:
+        """What is kept of a record that both sides have, as they show it after what was done."""
+        shown = changes.values_of(self._plan, there, row)
+        currency = shown[self._plan.currency].finance if self._plan.currency else ""
+        known = {finding.field for finding in findings}
+        missed = [each for each in not_taken(self._plan.fields, done, shown, currency) if each.field not in known]
+        agreed = merge(self._plan.fields, Pair(now=shown, currency=currency)).agreed
+        return Looked(
+            due=due,
+            sales_id=str(row[self._plan.sales.id]),
+            paired=True,
+            fields=remembered(due.known.fields, shown),
+            sales_version=changes.version_of(row),
+            content=changes.content_of(self._plan, there),
+            letters=tuple(self._letters([*findings, *missed], shown)),
+            agreed=frozenset({_WHOLE, *agreed}),
+        )
+
     async def _write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
+        sent = await self.send(there, row, merged, pair)
+        if sent.done.to_finance or sent.done.to_sales:
+            read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
+            there, rows = read.finance.get(due.key, there), read.sales.get(due.key) or [row]
+            row = rows[0]
+        looked = self.shown(due, there, row, sent.done, sent.findings)
+        if sent.stale:
+            looked = looked.model_copy(update={"again_at": again_at(due)})
+        to_finance, to_sales = bool(sent.done.to_finance), bool(sent.done.to_sales)
+        return Done(looked, to_finance, to_sales, len(merged.undone) if to_finance or to_sales else 0)
+
+    async def send(self, there: Row, row: Row, merged: Merged, pair: Pair) -> Sent:
+        """Write what is to be to both sides, each on the version that was read; a request a side.
+
+        Raises:
+            Unreachable, Throttled: so would all others be.
+            DynamicsError: a system does not answer.
+        """
         findings = list(merged.findings)
         written: set[SideName] = set()
         stale = False
-        for side in ("finance", "sales"):
+        for side in SIDES:
             wanted, unfit = self._fitting(side, merged.to(side))
             findings += unfit
             if not wanted:
@@ -164,33 +248,12 @@ class Applying:
                 # Looked at again, while others are; what an unknown write came to is seen then.
                 stale = True
             except (Refused, NotFound, Conflict) as error:
-                findings += [Finding(field=name, cause=_REFUSED[side], text=_words(error)) for name in wanted]
-        shown = pair.now
-        if written:
-            read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
-            there, rows = read.finance.get(due.key, there), read.sales.get(due.key) or [row]
-            row, shown = rows[0], changes.values_of(self._plan, there, rows[0])
-            done = Merged(
-                to_finance=merged.to_finance if "finance" in written else {},
-                to_sales=merged.to_sales if "sales" in written else {},
-            )
-            known = {finding.field for finding in findings}
-            findings += [
-                each for each in not_taken(self._plan.fields, done, shown, pair.currency) if each.field not in known
-            ]
-        agreed = merge(self._plan.fields, Pair(now=shown, currency=pair.currency)).agreed
-        looked = Looked(
-            due=due,
-            sales_id=str(row[self._plan.sales.id]),
-            paired=True,
-            fields=remembered(due.known.fields, shown),
-            sales_version=changes.version_of(row),
-            content=changes.content_of(self._plan, there),
-            letters=tuple(self._letters(findings, shown)),
-            agreed=frozenset({_WHOLE, *agreed}),
-            again_at=datetime.now(UTC) + min(AGAIN * 2 ** min(due.tries, 10), LONGEST) if stale else None,
+                findings += [Finding(field=name, cause=_REFUSED[side], text=words_of(error)) for name in wanted]
+        done = Merged(
+            to_finance=merged.to_finance if "finance" in written else {},
+            to_sales=merged.to_sales if "sales" in written else {},
         )
-        return Done(looked, "finance" in written, "sales" in written, len(merged.undone) if written else 0)
+        return Sent(done, findings, stale)
 
     def _fitting(self, side: SideName, wanted: Mapping[str, str]) -> tuple[dict[str, Any], list[Finding]]:
         """Values as a side's columns take them, by field, and those that they do not take."""
@@ -230,7 +293,7 @@ class Applying:
     def _letters(self, findings: Iterable[Finding], shown: Mapping[str, Both]) -> Iterable[NewLetter]:
         private = {field.name for field in self._plan.fields if field.pii}
         for finding in findings:
-            both = shown[finding.field]
+            both = shown.get(finding.field, Both())
             yield NewLetter(
                 field=finding.field,
                 cause=finding.cause,
@@ -251,11 +314,6 @@ def _undone(name: str, now: Both) -> str:
         f"{label}: {now.sales or 'nothing'} was changed back to what Finance has, {now.finance or 'nothing'}. Finance "
         "owns this field: have it changed there, and it is shown here."
     )
-
-
-def _words(error: DynamicsError) -> str:
-    """What a system said; the last line of an infolog says why."""
-    return " ".join(error.infolog) if error.infolog else error.message
 
 
 def _moment(value: Any) -> datetime | None:

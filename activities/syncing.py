@@ -48,8 +48,9 @@ from domain.entities.sync_records import Due, Of, Source
 from domain.entities.sync_run import ROUND_SECONDS, SyncFigures
 from domain.entities.sync_said import Taken
 from domain.policy import Policy
-from dynamics.bulk import changes, finance, sales
+from dynamics.bulk import changes, finance, new_rows, sales
 from dynamics.bulk.changes import SyncPlan
+from dynamics.bulk.new_rows import Creation
 from dynamics.bulk.reader import Reader
 from dynamics.core.errors import Conflict, NotFound, Refused
 from dynamics.core.odata import Row
@@ -139,10 +140,12 @@ class Plans:
         table = await sales.read_table(self._reader, data.sales.table)
         kinds = await changes.read_kinds(self._reader, data.sales.table)
         condition = await sales.of_company(self._reader, data, table, company, units)
-        return plan_of(data, comparison(data, company, table, condition), kinds)
+        mine = [name for name, of in units.items() if of == company]
+        creation = await new_rows.read_creation(self._reader, data, table, company, condition, mine)
+        return plan_of(data, comparison(data, company, table, condition), kinds, creation)
 
 
-def plan_of(data: DataMap, of: Comparison, kinds: dict[str, str]) -> SyncPlan:
+def plan_of(data: DataMap, of: Comparison, kinds: dict[str, str], creation: Creation | None = None) -> SyncPlan:
     """What a sync follows, from a map and the comparison that it asks for."""
     assert data.sales is not None
     fields = {
@@ -160,6 +163,7 @@ def plan_of(data: DataMap, of: Comparison, kinds: dict[str, str]) -> SyncPlan:
         kinds=kinds,
         company_column=data.company.finance,
         every_seconds=ROUND_SECONDS.get(data.frequency, 3_600),
+        creation=creation,
     )
     changes.require_syncable(plan)
     return plan
@@ -322,12 +326,13 @@ class FinanceSync(FinanceSyncActivities):
                             looked=1,
                             to_sales=int(done.to_sales),
                             to_finance=int(done.to_finance),
+                            created=int(done.created),
                             undone=done.undone,
                             letters=kept.written,
                             ended=kept.ended,
                         )
                     )
-                    if (done.to_sales or done.to_finance) and due.changed_at:
+                    if (done.to_sales or done.to_finance or done.created) and due.changed_at:
                         self._note_lag(of, due, lags, done)
                     note_progress(number + 1)
             now_due, waiting = await self._ledger.waiting(of, datetime.now(UTC))
@@ -344,9 +349,9 @@ class FinanceSync(FinanceSyncActivities):
         age = (datetime.now(UTC) - datetime.fromisoformat(due.changed_at)).total_seconds()
         lags[due.source] = round(max(0.0, age, lags.get(due.source, 0.0)), 3)
         self._lag.record(max(0.0, age), {"entity": of.entity, "source": due.source})
-        if done.to_sales:
+        if done.to_sales or (done.created and due.source != "sales"):
             self._lags.note(of.company, of.entity, "to_sales", age)
-        if done.to_finance:
+        if done.to_finance or (done.created and due.source == "sales"):
             self._lags.note(of.company, of.entity, "to_finance", age)
 
     # Letters

@@ -1,22 +1,32 @@
 """What deals notice of a comparison: how long they take alone, and while customers are compared without a pause.
 
-The whole local stack runs with a population of the sandbox. `q2c load` submits quotes at a steady rate and carries them
-to the order, twice: alone, and while `q2c compare` reads both systems over and over. Printed is how long each part of
-the way took. Repeat with `python -m bench.beside [customers] [deals] [a minute]`.
+The whole local stack runs with a population of the sandbox, and what is read in bulk has a worker of its own, as in
+production. `q2c load` submits quotes at a steady rate and carries them to the order, twice: alone, and while
+comparisons read both systems one after the other, without a pause. Printed is how long each part of the way took.
+Repeat with `python -m bench.beside [customers] [deals] [a minute]`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from demo.stack import Stack, StackOptions, run_stack
+from domain.entities.comparison_run import CompareStart
+from runs.comparisons import Comparisons
 from sandbox.generate import write
+from workers.mode import Process
 from workers.settings import Settings
+from workers.telemetry import start_telemetry
+from workers.temporal_client import connect
 
 COMPANY = "usmf"
 
@@ -28,7 +38,8 @@ async def main() -> int:
         place = Path(folder)
         write(place / "rows", customers, seed=7)
         options = StackOptions(ports="auto", data=f"fixtures+{place / 'rows'}")
-        async with run_stack(Settings(state_dir=place / "state"), options, _say) as stack:
+        os.environ["Q2C_WORKER_WORK"] = "deals"
+        async with run_stack(Settings(state_dir=place / "state"), options, _say) as stack, _bulk_worker(stack):
             await _loaded(stack, 10, rate)  # what a process does once is done
             alone = await _loaded(stack, deals, rate)
             comparing = asyncio.create_task(_comparing(stack))
@@ -39,6 +50,18 @@ async def main() -> int:
     return 0
 
 
+@asynccontextmanager
+async def _bulk_worker(stack: Stack) -> AsyncIterator[None]:
+    own = {"Q2C_WORKER_WORK": "bulk", "Q2C_WORKER_HEALTH_PORT": "0"}
+    environment = stack.environment(Process.WORKER) | own
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "cli", "worker", env=environment)
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
 async def _loaded(stack: Stack, deals: int, rate: int) -> dict[str, Any]:
     output = await _run(stack, "load", "--deals", str(deals), "--rate", str(rate), "--json")
     report: dict[str, Any] = json.loads(output)
@@ -46,9 +69,12 @@ async def _loaded(stack: Stack, deals: int, rate: int) -> dict[str, Any]:
 
 
 async def _comparing(stack: Stack) -> None:
+    client = await connect(start_telemetry("q2c-bench", environment={}), stack.codec, stack.environment())
+    desk = Comparisons(client)
+    start = CompareStart(entity="customer", company=COMPANY)
     while True:
-        output = await _run(stack, "compare", "customer", "--company", COMPANY, "--json")
-        _say(json.dumps(json.loads(output)["figures"]))
+        done = await desk.result(await desk.begin(start, datetime.now(UTC).date()))
+        _say(str(done.figures))
 
 
 async def _run(stack: Stack, *words: str) -> bytes:

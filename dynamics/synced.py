@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dynamics.core.batch import ChangeSet, Write
+from dynamics.core.errors import DynamicsError
 from dynamics.core.literals import key, query
 from dynamics.core.odata import ODataClient, Row
 
@@ -36,6 +37,16 @@ class SyncWriter:
             said = {"subject": subject[:200], "notetext": text[:_LONGEST_NOTE], bind: f"/{entity_set}({row_id})"}
             writes.append(Write("POST", "annotations", said))
         (await self._dataverse.batch([ChangeSet(tuple(writes))]))[0].check()
+
+    async def create_in_sales(self, entity_set: str, rows: Sequence[tuple[str, Row]]) -> list[DynamicsError | None]:
+        """Make rows of given ids, each by itself; one request. None: it was made, Conflict: one is there already.
+
+        Raises:
+            DynamicsError: the request as a whole failed; nothing is known of what was made.
+        """
+        only_new = {"If-None-Match": "*"}
+        writes = [ChangeSet((Write("PATCH", key(entity_set, row_id), body, only_new),)) for row_id, body in rows]
+        return [answer.error for answer in await self._dataverse.batch(writes)]
 
     async def to_finance(self, entity_set: str, of: Mapping[str, Any], body: Row, etag: str) -> None:
         """Change a record as it was read; one request. Raises as ``to_sales``."""

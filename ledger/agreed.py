@@ -326,7 +326,7 @@ def _as_known(row: Any) -> Known:
     if row is None:
         return Known()
     fields = {name: Both.model_validate(both) for name, both in json.loads(row.fields).items()}
-    return Known(sales_id=row.sales_id, paired=row.paired, fields=fields)
+    return Known(sales_id=row.sales_id, paired=row.paired, fields=fields, content=row.finance_hash)
 
 
 def _some(of: Sequence[T]) -> Iterator[Sequence[T]]:

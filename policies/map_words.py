@@ -118,6 +118,7 @@ def _facts(data: DataMap) -> Iterator[tuple[str, str]]:
         if side.creates:
             given = [f"{column} = {value}" for column, value in side.constants.items()]
             given += [f"{column} by the system" for column in side.left_to_system]
+            given += [f"{lookup} from {path}" for lookup, path in getattr(side, "follows", {}).items()]
             yield f"{system}, new records", "created here" + (f", with {', '.join(given)}" if given else "")
     yield "Sales, one row only", data.sales.guard if data.sales else ""
     yield "Version", data.version

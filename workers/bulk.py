@@ -15,7 +15,7 @@ from dynamics.core.errors import System
 from dynamics.core.transport import Endpoint
 from ledger.opening import Ledger
 from runs import names
-from workers.settings import Settings
+from workers.settings import Settings, SettingsError
 from workers.worker import Work
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,20 @@ def lacking(settings: Settings) -> str:
     if settings.mode == "production" and "client_secret" not in settings.reader.model_fields_set:
         return "Q2C_READER_CLIENT_SECRET is not set: register an application that may only read"
     return ""
+
+
+def reads_in_bulk(settings: Settings) -> bool:
+    """Whether this process does what is read in bulk, and what is written of it.
+
+    Raises:
+        SettingsError: it is to do nothing else, and cannot.
+    """
+    part, why = settings.worker.work, lacking(settings)
+    if part == "bulk" and why:
+        raise SettingsError(f"Q2C_WORKER_WORK: is bulk, and nothing can be read in bulk here: {why}")
+    if part == "all" and why:
+        log.info("nothing is read in bulk", reason=why)
+    return part != "deals" and not why
 
 
 def reading_budgets(settings: Settings) -> dict[System, Budget]:
@@ -52,7 +66,7 @@ def add_bulk_work(
     who: Credentials,
     budgets: Mapping[System, Budget],
 ) -> None:
-    """Add the activities that read in bulk to what a worker does; none where it cannot.
+    """Add the activities that read in bulk to what a worker does.
 
     Args:
         work: what the worker does; the readers are closed with its other connections.
@@ -63,9 +77,6 @@ def add_bulk_work(
         who: the application that may only read.
         budgets: of that application.
     """
-    if why := lacking(settings):
-        log.info("nothing is read in bulk", reason=why)
-        return
     from activities.comparing import FinanceInBulk, SalesInBulk  # its libraries are an extra
     from activities.planning import InitialInBulk
     from dynamics.bulk.reader import Reader

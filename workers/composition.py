@@ -58,7 +58,7 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
-from workers.bulk import add_bulk_work, reading_budgets
+from workers.bulk import add_bulk_work, reading_budgets, reads_in_bulk
 from workers.history import add_history_work
 from workers.keys import KeyFileUnusable, keys_of
 from workers.lags import DealLags
@@ -174,8 +174,7 @@ def compose(settings: Settings, client: Client) -> Work:
         begin=lambda: _begin(lags, ledger, settings, policy, companies),
         interceptors=(DealLags(lags),),
     )
-    _add_reading(work, settings, policy, ledger, ledgers)
-    add_sync_work(work, settings, policy, endpoints(settings), reader(settings), credentials(settings), lags)
+    _add_reading(work, settings, policy, ledger, ledgers, lags)
     for close in (sales_system.aclose, finance_system.aclose, ledger.close, lags.close):
         work.connections.push_async_callback(close)
     return work
@@ -189,11 +188,15 @@ async def _begin(
     await note_all(ledger, settings, policy, companies)
 
 
-def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers) -> None:
-    """What is done as the application that only reads: comparisons, histories, and the looks of shadow mode."""
+def _add_reading(
+    work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers, lags: LagCounts
+) -> None:
+    """What is done as the application that only reads: comparisons, syncs, histories, and the looks of shadow mode."""
     where, who, budgets = endpoints(settings), reader(settings), reading_budgets(settings)
-    add_bulk_work(work, settings, policy, ledger, where, who, budgets)
-    add_history_work(work, settings, policy, where, who, credentials(settings), budgets)
+    if reads_in_bulk(settings):
+        add_bulk_work(work, settings, policy, ledger, where, who, budgets)
+        add_sync_work(work, settings, policy, where, who, credentials(settings), lags)
+        add_history_work(work, settings, policy, where, who, credentials(settings), budgets)
     add_shadow_work(work, settings, policy, ledger, ledgers, where, who, budgets)
 
 

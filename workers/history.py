@@ -12,7 +12,6 @@ from dynamics.core.transport import Endpoint
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.map_reading import MapReading
 from runs import names
-from workers.bulk import lacking
 from workers.settings import Settings
 from workers.worker import Work
 
@@ -26,7 +25,7 @@ def add_history_work(
     writes_as: Credentials,
     budgets: Mapping[System, Budget],
 ) -> None:
-    """Add the activities of histories to what a worker does; none where it reads nothing in bulk.
+    """Add the activities of histories to what a worker does.
 
     Args:
         work: what the worker does; connections are closed with its others.
@@ -37,8 +36,6 @@ def add_history_work(
         writes_as: the application of the deals.
         budgets: of the application that reads.
     """
-    if lacking(settings):
-        return
     from activities.history import HistoryWork  # reads as what its libraries are an extra for
     from dynamics.bulk.reader import Reader
     from dynamics.copied import CopyWriter

@@ -241,8 +241,11 @@ class WorkerSettings(Group):
     """Address of the live and ready endpoints."""
     health_port: int = Field(default=8090, ge=0, le=65535)
     """Port of the live and ready endpoints."""
+    work: Literal["all", "deals", "bulk"] = "all"
+    """What this process does: `deals` reads nothing in bulk, and `bulk` (comparisons, syncs, dry runs) does nothing
+    else and gives way to every other process of its machine."""
     processes: int = Field(default=1, ge=1)
-    """Worker processes that share the budgets of requests: each takes its part of them."""
+    """Worker processes of its kind that share the budgets of requests: each takes its part of them."""
     max_cached_workflows: int = Field(default=400, ge=0)
     """Runs kept in memory between tasks; the rest are replayed when something happens to them."""
     concurrent_workflow_tasks: int = Field(default=50, ge=2)

@@ -16,7 +16,6 @@ from ledger.lag_counts import LagCounts
 from ledger.map_reading import MapReading
 from ledger.syncs import SyncLedger
 from runs import names
-from workers.bulk import lacking
 from workers.settings import Settings
 from workers.worker import Activity, Work
 
@@ -33,7 +32,7 @@ def add_sync_work(
     writes_as: Credentials,
     lags: LagCounts,
 ) -> None:
-    """Add the activities of syncs to what a worker does; none where it reads nothing in bulk.
+    """Add the activities of syncs to what a worker does that reads in bulk.
 
     Args:
         work: what the worker does; connections are closed with its others.
@@ -44,8 +43,6 @@ def add_sync_work(
         writes_as: the application of the deals.
         lags: counts how long changes took.
     """
-    if lacking(settings):
-        return
     from activities.syncing import FinanceSync, Plans, SalesSync  # reads as what its libraries are an extra for
     from dynamics.bulk.reader import Reader
     from dynamics.synced import SyncWriter

@@ -7,6 +7,7 @@ limited there, because the budget of requests belongs to the system and not to w
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -59,6 +60,8 @@ STICKY = timedelta(seconds=3)
 killed does not come back for it. After a shorter wait a worker that is only behind loses what it has in memory, and
 replays those runs whole, which puts it further behind.
 """
+LOWEST_PRIORITY = 19
+"""How much what is read in bulk gives way to other processes of its machine, where it has a process of its own."""
 LATEST_SECONDS = 20.0
 """After the grace for activities, the process has this long to end by itself."""
 
@@ -92,11 +95,11 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 
 def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker]:
-    """One Temporal worker per task queue.
+    """One Temporal worker per task queue of this process's part of the work.
 
     Args:
         client: connected with the product's data converter.
-        settings: ceilings of the queues and of this process.
+        settings: ceilings of the queues and of this process, and its part.
         work: workflows and activities.
 
     Returns:
@@ -110,6 +113,9 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
         "deployment_config": deployment(settings),
     }
     watched = common | {"interceptors": [KeptAlive()], "max_heartbeat_throttle_interval": MOST_OFTEN}
+    bulk = _of_bulk(client, settings, work, watched)
+    if settings.worker.work == "bulk":
+        return bulk
     deals = Worker(
         client,
         task_queue=DEAL_QUEUE,
@@ -137,8 +143,7 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
             (FINANCE_QUEUE, [*work.finance_activities, *work.shadow_activities], settings.finance),
         )
     ]
-    notices, bulk = _of_notices(client, settings, work, common), _of_bulk(client, settings, work, watched)
-    return [deals, *systems, *notices, *bulk]
+    return [deals, *systems, *_of_notices(client, settings, work, common), *bulk]
 
 
 def _of_bulk(client: Client, settings: Settings, work: Work, watched: dict[str, Any]) -> list[Worker]:
@@ -189,6 +194,14 @@ def _counting(client: Client, settings: Settings) -> Worker:
     )
 
 
+async def _keep_going(client: Client, settings: Settings, work: Work, *, counted: bool) -> None:
+    """Begin what runs for ever beside the deals, where it does not run yet."""
+    if counted:
+        await keep_counting(client)
+    await Feeds(client, every_seconds=settings.worker.sweep_seconds).ensure(work.companies)
+    await CreditReviews(client).ensure(work.companies)
+
+
 def _not_polling(workers: Sequence[Worker]) -> str:
     stopped = [worker.task_queue for worker in workers if not worker.is_running]
     return f"not polling: {', '.join(stopped)}" if stopped else ""
@@ -211,12 +224,15 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
         PolicyError, SettingsError: as `workers.composition.compose`.
         CannotListen: the health port is taken.
     """
+    for_deals = settings.worker.work != "bulk"
+    if not for_deals:
+        os.nice(LOWEST_PRIORITY)
     with stop_signals() as stop:
         client = await connect(telemetry, settings.codec)
         await require_attributes(client)
         work = compose(settings, client)
         workers = build_workers(client, settings, work)
-        if telemetry.exports:
+        if telemetry.exports and for_deals:
             workers.append(_counting(client, settings))
         async with AsyncExitStack() as running:
             running.push_async_exit(work.connections)
@@ -230,12 +246,10 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             )
             for worker in workers:
                 await running.enter_async_context(worker)
-            beginning = asyncio.create_task(work.begin(), name="note the rules in force")
-            running.callback(beginning.cancel)
-            if telemetry.exports:
-                await keep_counting(client)
-            await Feeds(client, every_seconds=settings.worker.sweep_seconds).ensure(work.companies)
-            await CreditReviews(client).ensure(work.companies)
+            if for_deals:
+                beginning = asyncio.create_task(work.begin(), name="note the rules in force")
+                running.callback(beginning.cancel)
+                await _keep_going(client, settings, work, counted=telemetry.exports)
             log.info("worker ready", queues=[worker.task_queue for worker in workers])
             await stop.wait()
             grace = settings.worker.graceful_shutdown_seconds

@@ -203,6 +203,7 @@ def required_filled(known: Known) -> Found:
             filled = {
                 *side.constants,
                 *side.left_to_system,
+                *(side.follows if isinstance(side, SalesSide) else ()),
                 data.company.finance if name == "finance" else (data.company.sales or "").partition(".")[0],
                 table.primary,
             }
@@ -288,6 +289,9 @@ def _named(data: DataMap, name: SideName, side: FinanceSide | SalesSide) -> Iter
         yield f"{name}.constants", column, True
     for column in side.left_to_system:
         yield f"{name}.left_to_system", column, False
+    for lookup, column in side.follows.items() if isinstance(side, SalesSide) else ():
+        yield f"{name}.follows", lookup, True
+        yield f"{name}.follows", column, False
     company = data.company.finance if name == "finance" else data.company.sales
     if company and data.company.scope is not Scope.SHARED:
         yield f"company.{name}", company, False

@@ -115,6 +115,7 @@ CLASSES: Final[Mapping[str, Classed]] = {
     "sales.creates": _permits,
     "sales.constants": _entries,
     "sales.left_to_system": _excludes,
+    "sales.follows": _entries,
     "fields.finance": _always(ChangeClass.KEY),
     "fields.sales": _always(ChangeClass.KEY),
     "fields.owner": _always(ChangeClass.OWNER),

@@ -221,12 +221,19 @@ def _has(field: SyncedField, now: Both, side: SideName, value: str, currency: st
 def _told(field: SyncedField, value: str, to: SideName, currency: str, *, of: SideName) -> str:
     try:
         return value if of == to else told(field, value, to, currency)
-    except NotListed as error:
-        raise _Stops(LetterCause.NOT_LISTED, str(error)) from error
-    except TooLong as error:
-        raise _Stops(LetterCause.TOO_LONG, str(error)) from error
     except CannotTell as error:
-        raise _Stops(LetterCause.NOT_TELLABLE, str(error)) from error
+        raise _Stops(why_not_told(error), str(error)) from error
+
+
+def why_not_told(error: CannotTell) -> LetterCause:
+    """The cause of a letter about a value that cannot be told in the other side's words."""
+    match error:
+        case NotListed():
+            return LetterCause.NOT_LISTED
+        case TooLong():
+            return LetterCause.TOO_LONG
+        case _:
+            return LetterCause.NOT_TELLABLE
 
 
 def _winner(field: SyncedField, pair: Pair) -> SideName:

@@ -155,6 +155,9 @@ class SalesSide(MapRecord):
     creates: bool = Field(False, description="Rows are created here")
     constants: dict[SalesColumn, Value] = Field({}, max_length=100, description="Given to a row that is created")
     left_to_system: tuple[SalesColumn, ...] = Field((), max_length=100, description="Required, and filled by Dataverse")
+    follows: dict[SalesColumn, SalesColumn] = Field(
+        {}, max_length=100, description="Lookup of a row that is created → `lookup.column` that it has the row of"
+    )
 
 
 class CompanyScope(MapRecord):
@@ -208,9 +211,14 @@ class DataMap(MapRecord):
     unconfirmed: tuple[Sentence, ...] = Field((), max_length=20, description="What nobody has confirmed yet")
 
     def fills(self, field: FieldMap, side: SideName) -> bool:
-        """Whether a field is ever written to a side: as its owner says, or as the first value of a new record."""
-        here = self.finance if side == "finance" else self.sales
-        first = field.owner is Owner.MANUAL and here is not None and here.creates
+        """Whether a field is ever written to a side: as its owner says, or as the first value of a new record.
+
+        A new row of Sales takes every value over, since Sales has none of its own yet; a new record of Finance has no
+        value that Finance owns.
+        """
+        if side == "sales":
+            return field.writes(side) or (self.sales is not None and self.sales.creates)
+        first = field.owner is Owner.MANUAL and self.finance is not None and self.finance.creates
         return field.writes(side) or first
 
     @model_validator(mode="after")

@@ -77,6 +77,7 @@ class Known(Record):
     sales_id: str = ""
     paired: bool = False
     fields: dict[str, Both] = Field({})
+    content: str = Field("", description="Hash of Finance's values when it was looked at last")
 
 
 class Due(Record):
@@ -90,6 +91,11 @@ class Due(Record):
     said: dict[str, Said] = Field({})
     anew: tuple[str, ...] = ()
     known: Known = Known()
+
+    @property
+    def of_beginning(self) -> bool:
+        """Whether it was found by the reading of all that a sync begins with: it was there before."""
+        return self.source == "sweep" and not self.changed_at
 
 
 class Looked(Record):

@@ -30,6 +30,7 @@ class SyncFigures(Record):
     looked: int = Field(0, description="Looks at a record")
     to_sales: int = Field(0, description="Writes to rows of Sales")
     to_finance: int = Field(0, description="Writes to records of Finance")
+    created: int = Field(0, description="Rows that were made in Sales")
     undone: int = Field(0, description="Values that somebody had changed on the side that does not own them")
     letters: int = Field(0, description="Letters that were written")
     ended: int = Field(0, description="Letters that a success has ended")

@@ -16,6 +16,7 @@ from domain.entities.merge import Both
 from domain.entities.merge_forms import SyncedField
 from domain.entities.sync_records import FinanceChange, SalesChange, SweptRecord, key_of
 from dynamics.bulk import sales
+from dynamics.bulk.new_rows import Creation
 from dynamics.bulk.reader import Reader
 from dynamics.bulk.texts import text_of
 from dynamics.core.literals import key, literal, query
@@ -56,7 +57,8 @@ class SyncPlan(Comparison):
         currency: the field that tells the currency of amounts; empty: none does.
         kinds: kind of column of Sales, by column.
         company_column: of Finance; empty: the records belong to no company.
-        frequency: how often the map says that its records agree, in seconds.
+        every_seconds: how often the map says that its records agree.
+        creation: how rows are made in Sales; None: none are.
     """
 
     fields: tuple[SyncedField, ...]
@@ -65,6 +67,7 @@ class SyncPlan(Comparison):
     kinds: Mapping[str, str] = Field({})
     company_column: str = ""
     every_seconds: int = 20
+    creation: Creation | None = None
 
     @property
     def sales_columns(self) -> tuple[str, ...]:

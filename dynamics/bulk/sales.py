@@ -22,7 +22,7 @@ VALUES_PER_READ: Final = 50
 """Values compared in one filter."""
 _CRM: Final = "Microsoft.Dynamics.CRM"
 _BUSINESS_UNIT: Final = "businessunit"
-_COMPANY: Final = "cdm_company"
+COMPANY: Final = "cdm_company"
 """Table of companies of Dual-Write's core solution (Microsoft Learn: "Company concept in Dataverse")."""
 
 
@@ -81,12 +81,12 @@ async def of_company(
         return ""
     first, dot, last = column.partition(".")
     if dot:
-        return f"{_link(table, first)}/{last} eq {literal(company)}"
+        return f"{link_of(table, first)}/{last} eq {literal(company)}"
     targets = table.targets.get(column)
     if targets is None:
         return f"{column} eq {literal(company)}"
-    if _COMPANY in targets:
-        return f"{_link(table, column)}/cdm_companycode eq {literal(company)}"
+    if COMPANY in targets:
+        return f"{link_of(table, column)}/cdm_companycode eq {literal(company)}"
     if _BUSINESS_UNIT not in targets:
         raise CannotCompare(
             f"{data.entity}: company.sales is {column}, which leads to {', '.join(targets) or 'no table'}: name a "
@@ -158,7 +158,7 @@ def require_readable(of: Comparison) -> None:
     for column in of.sales_columns:
         first, dot, _ = column.partition(".")
         if dot:
-            _link(of.sales, first)
+            link_of(of.sales, first)
 
 
 def _of_key(of: Comparison, row_id: str | None, parts: Sequence[str]) -> str:
@@ -179,7 +179,7 @@ def _query(of: Comparison, condition: str) -> str:
     for column in of.sales_columns:
         first, dot, last = column.partition(".")
         if dot:
-            paths.setdefault(_link(of.sales, first), []).append(last)
+            paths.setdefault(link_of(of.sales, first), []).append(last)
     expand = ",".join(f"{link}($select={','.join(columns)})" for link, columns in paths.items())
     select = ",".join(dict.fromkeys((of.sales.id, *plain)))
     return query(of.sales.entity_set, select=select, expand=expand or None, filter=condition or None)
@@ -192,10 +192,15 @@ def _column(table: SalesTable, column: str) -> str:
 def _place(table: SalesTable, column: str) -> str:
     """A column as a filter names it."""
     first, dot, last = column.partition(".")
-    return f"{_link(table, first)}/{last}" if dot else _column(table, column)
+    return f"{link_of(table, first)}/{last}" if dot else _column(table, column)
 
 
-def _link(table: SalesTable, lookup: str) -> str:
+def link_of(table: SalesTable, lookup: str) -> str:
+    """The navigation property of a lookup.
+
+    Raises:
+        CannotCompare: it leads to several tables, and each has its own.
+    """
     found = table.links.get(lookup)
     if found is None:
         raise CannotCompare(

@@ -171,6 +171,8 @@ def _fill_sales(dataset: Dataset, dataverse: Dataverse) -> None:
         for company in dataset.companies:
             unit = {"businessunitid": row_id("businessunit", company.id), "name": company.id.upper()}
             dataverse.create("businessunits", unit | {"divisionname": company.name[:100]})
+        for team in dataverse.rows("team", isdefault=True):  # or it can own nothing
+            dataverse.assign_role(team["teamid"], "Basic User", team=True)
         _add_users(dataset, dataverse)
         _add_others(dataset, dataverse)
         _add_catalogue(dataset, dataverse)
@@ -241,6 +243,7 @@ def _add_others(dataset: Dataset, dataverse: Dataverse) -> None:
         unit = row_id("businessunit", team.company)
         body = {"teamid": row_id("team", team.name), "name": team.name}
         dataverse.create("teams", body | {"businessunitid@odata.bind": f"/businessunits({unit})"})
+        dataverse.assign_role(row_id("team", team.name), "Salesperson", team=True)
         for member in team.members:
             dataverse.add_to_team(row_id("team", team.name), row_id("systemuser", member))
 

@@ -351,8 +351,8 @@ class Dataverse:
         publisher = self.get("publishers", row["_publisherid_value"]) if row else None
         return int((publisher or {}).get("customizationoptionvalueprefix") or _DEFAULT_OPTION_PREFIX)
 
-    def assign_role(self, user: str, name: str) -> None:
-        """Give a user (`systemuserid`) a security role by its name.
+    def assign_role(self, principal: str, name: str, *, team: bool = False) -> None:
+        """Give a user (`systemuserid`) or a team (`teamid`) a security role by its name.
 
         Raises:
             DataverseError: There is no such role.
@@ -360,9 +360,9 @@ class Dataverse:
         role = self.table(self.schema.by_name["role"]).first(name=name)
         if role is None:
             raise errors.row_not_found("role", name)
-        links = self.schema.many_to_many["systemuserroles_association"]
+        links = self.schema.many_to_many["teamroles_association" if team else "systemuserroles_association"]
         with self.db.transaction():
-            self.writer.link(self.operation(None), links, user, role["roleid"])
+            self.writer.link(self.operation(None), links, principal, role["roleid"])
 
     def add_to_team(self, team: str, user: str) -> None:
         """Make a user (`systemuserid`) a member of a team."""

@@ -248,6 +248,17 @@ def privilege_missing(user: Row, grants: Grants, privilege: str, privilege_id: s
     return DataverseError(403, "0x80040220", message)
 
 
+def team_cannot_own(team: Row, grants: Grants, privilege: str, privilege_id: str, entity: Entity) -> DataverseError:
+    """PrivilegeDenied of a team that is to own a row."""
+    message = (
+        f"Principal team (Id={team['teamid']}, type=9, roleCount={len(grants.roles)},"
+        f" privilegeCount={len(grants.levels)}), is missing {privilege} privilege (Id={privilege_id}) on"
+        f" OTC={entity.object_type_code} for entity '{entity.name}' (LocalizedName='{entity.label}'). Consider adding"
+        " missed privilege to one of the principal (user/team) roles."
+    )
+    return DataverseError(403, "0x80040220", message)
+
+
 def access_denied(user: Row, entity: Entity, row: Row, right: str) -> DataverseError:
     """The privilege is held, but its access level does not reach this row."""
     message = (

@@ -118,6 +118,22 @@ class Security:
         if row is not None and not self._reaches(grants, privilege, entity, row):
             raise errors.access_denied(user, entity, row, right)
 
+    def check_owner(self, entity: Entity, values: Row) -> None:
+        """Refuse a team as the owner of rows that it may not read (corrections.md, PrivilegeDenied).
+
+        Raises:
+            DataverseError: 403, the team has no role with that privilege.
+        """
+        team_id = values.get("_ownerid_value")
+        if values.get("@ownerid") != "team" or not entity.privilege or team_id is None:
+            return
+        team = self._rows("team").get((team_id,)) or {"teamid": team_id}
+        unit = str(team.get("_businessunitid_value"))
+        grants = self._held([(row["roleid"], unit) for row in self._rows("teamroles").find(teamid=team_id)], {team_id})
+        if not grants.depth(f"prvread{entity.privilege}".lower()):
+            privilege = f"prvRead{entity.privilege}"
+            raise errors.team_cannot_own(team, grants, privilege, privilege_id_of(privilege), entity)
+
     def reader(self, user: Row, entity: Entity) -> Callable[[Row], bool] | None:
         """Which rows of a table a user may read: None for all of them.
 
@@ -199,11 +215,13 @@ class Security:
             team = self._rows("team").get((team_id,)) or {}
             unit = str(team.get("_businessunitid_value"))
             held += [(row["roleid"], unit) for row in self._rows("teamroles").find(teamid=team_id)]
+        return self._held(held, {user_id, *teams})
+
+    def _held(self, held: list[tuple[str, str]], principals: set[str]) -> Grants:
+        """What roles grant that are held in business units."""
         roles = [self._rows("role").get((role_id,)) or {} for role_id, _ in held]
         administrator = any(role.get("_roletemplateid_value") == _ADMINISTRATOR_TEMPLATE for role in roles)
-        grants = Grants(
-            frozenset({user_id, *teams}), frozenset(role_id for role_id, _ in held), administrator=administrator
-        )
+        grants = Grants(frozenset(principals), frozenset(role_id for role_id, _ in held), administrator=administrator)
         for role_id, unit in held:
             for link in self._rows("roleprivileges").find(roleid=role_id):
                 privilege = self._rows("privilege").get((link["privilegeid"],))

@@ -75,10 +75,13 @@ class Writer:
         self._completer.complete(operation, entity, values)
         self._check_required(entity, values)
         self.security.check(operation.user, entity, "Create", values)
+        self.security.check_owner(entity, values)
         self._check_references(operation, entity, payload, values)
         row = self._insert(operation, entity, values)
         operation.say("Create", entity, dict(payload.values), None, row, sent=sent)
         self._touch_new(operation, entity, row)
+        if entity.name == "businessunit":
+            self._add_default_team(operation, row)
         for collection, nested in payload.children:
             self._create_child(operation, entity, row, collection, nested)
         return operation.table(entity).get((row[entity.key],)) or row
@@ -101,6 +104,7 @@ class Writer:
         changes = payload.values
         if "_ownerid_value" in changes and changes["_ownerid_value"] != row.get("_ownerid_value"):
             self.security.check(operation.user, entity, "Assign", row)
+            self.security.check_owner(entity, changes)
         changes.pop(entity.key, None)
         sent = {**changes, entity.key: row[entity.key]}
         states.check_editable(entity, row, changes, administrator=administrator)
@@ -353,6 +357,19 @@ class Writer:
             if columns == problem.columns:
                 return errors.duplicate_alternate_key(name, ", ".join(columns))
         return errors.duplicate_alternate_key("unique", ", ".join(problem.columns))
+
+    def _add_default_team(self, operation: Operation, unit: Row) -> None:
+        """A business unit gets a team of its name, which has no role yet (Microsoft Learn: "Teams in Dataverse").
+
+        That the unit's users are its members is not shown.
+        """
+        team = operation.schema.by_name["team"]
+        body = {
+            "teamid": str(uuid.uuid5(uuid.UUID(unit["businessunitid"]), "default team")),
+            "name": unit["name"],
+            "businessunitid@odata.bind": f"/businessunits({unit['businessunitid']})",
+        }
+        operation.put(team, self.create(operation, team, body)["teamid"], {"isdefault": True})
 
     @staticmethod
     def _touch_new(operation: Operation, entity: Entity, row: Row) -> None:

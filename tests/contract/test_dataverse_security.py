@@ -94,6 +94,11 @@ def test_what_a_team_owns_its_members_may_change(sales: World) -> None:
     team = sales.dataverse.create(
         "teams", {"name": "Sales desk", **bind("businessunitid", "businessunits", sales.unit)}
     )
+    body = {"name": "Ours", **bind("customerid_account", "accounts", sales.account)}
+    body |= bind("pricelevelid", "pricelevels", sales.prices) | bind("ownerid", "teams", team["teamid"])
+    refused = sales.refused("POST", "quotes", body)
+    assert refused[:2] == (403, "0x80040220") and "Principal team" in refused[2]
+    sales.dataverse.assign_role(team["teamid"], "Salesperson", team=True)
     quote = sales.quote(sales.line("1"), **bind("ownerid", "teams", team["teamid"]))
     assert (quote["_owningteam_value"], quote.get("_owninguser_value")) == (team["teamid"], None)
     assert quote["_owningbusinessunit_value"] == sales.unit
@@ -195,7 +200,7 @@ def test_the_products_role_is_what_its_documentation_says(sales: World) -> None:
     assert converted.status_code == 200, converted.text
     for entity_set in ("accounts", "contacts", "products", "organizations", "systemusers", "teams", "businessunits"):
         assert sales.request("GET", entity_set, bearer=bearer).status_code == 200, entity_set
-    assert sales.refused("POST", "accounts", {"name": "x"}, bearer=bearer)[0] == 403
+    assert sales.refused("POST", "contacts", {"lastname": "x"}, bearer=bearer)[0] == 403
     assert sales.refused("DELETE", f"quotes({quote['quoteid']})", bearer=bearer)[0] == 403
 
 

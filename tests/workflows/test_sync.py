@@ -2,52 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import pytest
 import yaml
-from temporalio.testing import WorkflowEnvironment
 
 from domain.entities.merge import LetterCause
 from policies import map_files
-from runs import names
 from sandbox.dataverse.dualwrite import Map, set_maps
-from tests.workflows.compare_world import LIMIT, Rows, map_with
-from tests.workflows.conftest import queues_of_its_own
-from tests.workflows.replaying import replays
-from tests.workflows.sync_world import SyncWorld, sync_world
+from tests.workflows.compare_world import LIMIT, map_with
+from tests.workflows.sync_fixtures import MakeWorld, customers, world_of
 from tests.workflows.trusting import AMY, OTTO, RITA
 
-MakeWorld = Callable[..., AbstractAsyncContextManager[SyncWorld]]
-
-
-@pytest.fixture
-async def world_of(
-    environment: WorkflowEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[MakeWorld]:
-    """Makes a world of rows."""
-    queues_of_its_own(monkeypatch)
-
-    def make(
-        rows: Rows | str, policies: Path | None = None, **dataverse: Any
-    ) -> AbstractAsyncContextManager[SyncWorld]:
-        return sync_world(environment.client, tmp_path, rows, monkeypatch, policies=policies, dataverse=dataverse)
-
-    yield make
-    await replays(environment.client, (names.SYNC, names.REPLAY))
-
-
-def customers(number: int = 5) -> tuple[Rows, dict[str, str]]:
-    """Customers that agree, and the id of each one's account."""
-    rows = Rows()
-    accounts = [
-        rows.pair(n, telephone1="+1 206 555 0100", there={"PrimaryContactPhone": "+12065550100"}) for n in range(number)
-    ]
-    return rows, dict(zip(accounts, rows.sales, strict=True))
+__all__ = ["world_of"]
 
 
 async def test_two_reps_and_finance_edit_one_customer(world_of: MakeWorld, tmp_path: Path) -> None:

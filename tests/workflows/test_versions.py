@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from tests.deadlines import PATIENCE
 from tests.workflows.versions_probe import DealOne, DealTwo, FeedOne, FeedTwo, nothing
 from workers.settings import Settings, SettingsError, WorkerSettings
 from workers.versions import deployment
-from workers.worker import Work, build_workers
+from workers.worker import Activity, Work, build_workers
 
 How = Literal["off", "auto_upgrade", "pinned"]
 
@@ -96,3 +96,25 @@ def test_a_build_without_a_name_is_refused_and_without_versioning_none_is_needed
     with pytest.raises(SettingsError, match="Q2C_WORKER_BUILD"):
         deployment(settings("pinned", "q2c", ""))
     assert deployment(settings("off", "q2c", "")) is None
+
+
+@pytest.mark.parametrize("part", ["all", "deals", "bulk"])
+async def test_a_process_polls_the_queues_of_its_part_alone(
+    environment: WorkflowEnvironment, part: Literal["all", "deals", "bulk"]
+) -> None:
+    of = Settings(_env_file=None, worker=WorkerSettings(work=part))
+    bulk: dict[str, Sequence[Activity]] = {
+        queue: [nothing] for queue in (names.DATAVERSE_BULK_QUEUE, names.FINANCE_BULK_QUEUE)
+    }
+    read = {} if part == "deals" else bulk
+    work = Work([FeedOne], [nothing], [nothing], [nothing], {}, nothing_to_begin, bulk_activities=read)
+
+    async with AsyncExitStack() as running:
+        workers = build_workers(environment.client, of, work)
+        for worker in workers:
+            await running.enter_async_context(worker)
+    polled = {worker.task_queue for worker in workers}
+
+    assert polled >= bulk.keys() if part != "deals" else not polled & bulk.keys()
+    assert (polled == bulk.keys()) is (part == "bulk")
+    assert (names.DEAL_QUEUE in polled) is (part != "bulk")

@@ -294,10 +294,10 @@ RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
         ),
     ),
     "Write": (*_DOCUMENTS, "account", "opportunity", *_ACTIVITIES, *_OWN),
-    "Create": ("salesorder", "invoice", *_ACTIVITIES, *_OWN, "annotation"),
+    "Create": ("account", "salesorder", "invoice", *_ACTIVITIES, *_OWN, "annotation"),
     "Append": (*_DOCUMENTS, *_ACTIVITIES, *_OWN, "annotation"),
     "AppendTo": ("account", "contact", "opportunity", "product", "transactioncurrency", *_DOCUMENTS),
-    "Assign": ("salesorder", "invoice", *_ACTIVITIES, "q2c_deal"),
+    "Assign": ("account", "salesorder", "invoice", *_ACTIVITIES, "q2c_deal"),
 }
 """What the role allows on which tables, each at organization level: no more, and nothing is ever deleted."""
 

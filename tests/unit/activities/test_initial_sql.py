@@ -184,7 +184,8 @@ def test_what_one_side_lacks_is_created_where_the_map_creates_and_both_can_carry
     }
     assert short(owned)["S"] == ("unmapped", "unknown_key")
     assert [(change.field, change.value) for change in both["F"].changes] == [
-        ("number", "F"), ("name", "Contoso"), ("terms", "1"), ("limit", "10"), ("short", "Conto"),
+        ("number", "F"), ("name", "Contoso"), ("country", "Germany"), ("terms", "1"), ("limit", "10"),
+        ("short", "Conto"),
     ]  # fmt: skip
     assert {change.to for change in both["S"].changes} == {"finance"}
     assert {change.field: change.value for change in both["S"].changes}["country"] == "DEU"

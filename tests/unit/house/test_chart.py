@@ -22,6 +22,7 @@ import yaml
 
 from runs.names import DEAL_QUEUE
 from workers import mode
+from workers.bulk import reads_in_bulk
 from workers.mode import HOLDERS, Process
 from workers.settings import Settings, load_settings, variable_name, variables
 
@@ -94,9 +95,9 @@ def test_every_object_is_valid_for_kubernetes(given: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("process", list(Process))
 def test_a_process_starts_in_production_with_what_it_is_given(
-    process: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    process: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str = ""
 ) -> None:
-    name = process.removeprefix("q2c-")
+    name = name or process.removeprefix("q2c-")
     pod = of_kind("Deployment", NOTICES)[f"q2c-{name}"]["spec"]["template"]["spec"]
     for path in files(pod):
         (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +177,9 @@ def test_a_pod_is_one_that_the_restricted_policy_takes(name: str, pod: Object) -
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert spec["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
-    assert {next(iter(volume.keys() - {"name"})) for volume in spec["volumes"]} <= {"secret", "configMap", "emptyDir"}
+    assert {next(iter(volume.keys() - {"name"})) for volume in spec["volumes"]} <= {
+        *("secret", "configMap", "emptyDir", "persistentVolumeClaim")
+    }
     for one in spec["containers"]:
         security = one["securityContext"]
         assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"]
@@ -221,6 +224,26 @@ def test_workers_are_added_while_runs_wait_and_share_the_budget_of_as_many_as_th
     assert environment(container("worker"))["Q2C_WORKER_PROCESSES"] == str(scaled["maxReplicaCount"])
 
 
+def test_what_is_read_in_bulk_has_one_pod_of_its_own_with_its_pages_and_a_worker_of_deals_reads_none() -> None:
+    deals, bulk = environment(container("worker")), environment(container("bulk"))
+    assert (deals["Q2C_WORKER_WORK"], bulk["Q2C_WORKER_WORK"]) == ("deals", "bulk")
+    assert bulk["Q2C_WORKER_PROCESSES"] == "1"
+    assert container("bulk")["args"] == ["worker"]
+    pages = [mount["mountPath"] for mount in container("bulk")["volumeMounts"] if mount["name"] == "data"]
+    assert pages == [bulk["Q2C_DATA_DIR"]]
+    of = of_kind("Deployment")["q2c-bulk"]["spec"]
+    assert (of["replicas"], of["strategy"]) == (1, {"type": "Recreate"})  # the volume is one pod's
+    assert "persistentVolumeClaim" not in str(of_kind("Deployment")["q2c-worker"])
+    assert list(of_kind("PersistentVolumeClaim")) == ["q2c-bulk"]
+
+
+def test_what_reads_in_bulk_starts_in_production_with_what_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test_a_process_starts_in_production_with_what_it_is_given(Process.WORKER, tmp_path, monkeypatch, name="bulk")
+    assert reads_in_bulk(load_settings())
+
+
 def test_without_a_scaler_there_are_as_many_workers_as_said() -> None:
     given = ("worker.scaling.enabled=false", "worker.replicas.least=3")
     assert not of_kind(OF_KEDA, *given)
@@ -257,7 +280,7 @@ def test_a_pod_reaches_and_is_reached_by_what_it_needs_alone(name: str, pod: Obj
     wanted = {"q2c-closed"}
     if name != "q2c-migration":
         wanted |= {"q2c-to-temporal", "q2c-to-microsoft"}
-    if name in ("q2c-worker", "q2c-web", "q2c-mcp", "q2c-migration"):
+    if name in ("q2c-worker", "q2c-bulk", "q2c-web", "q2c-mcp", "q2c-migration"):
         wanted |= {"q2c-to-ledger"}
     if name in ("q2c-web", "q2c-codec", "q2c-virtual", "q2c-mcp"):
         wanted |= {"q2c-from-ingress"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import typer
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 from cli import bulk_runs, compare_work
 from workers import bulk
 from workers.reading_settings import ReaderSettings
-from workers.settings import Settings
+from workers.settings import Settings, SettingsError, WorkerSettings
 
 LOADED = """
 import sys
@@ -74,3 +75,18 @@ def test_what_cannot_be_compared_is_named_before_temporal_is_asked(
         compare_work.compare(entity, company, 0, None, as_json=False)
 
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("part", "reads"), [("all", True), ("bulk", True), ("deals", False)])
+def test_a_process_reads_in_bulk_where_that_is_its_part(part: Literal["all", "deals", "bulk"], reads: bool) -> None:
+    assert bulk.reads_in_bulk(Settings(worker=WorkerSettings(work=part))) is reads
+
+
+def test_a_process_that_does_nothing_else_does_not_begin_where_nothing_can_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without(monkeypatch, bulk, "duckdb")
+
+    assert bulk.reads_in_bulk(Settings()) is False
+    with pytest.raises(SettingsError, match="Q2C_WORKER_WORK: is bulk, and nothing can be read in bulk here: duckdb"):
+        bulk.reads_in_bulk(Settings(worker=WorkerSettings(work="bulk")))

@@ -90,6 +90,9 @@ capabilities: {drop: [ALL]}
 {{- if .of.keyFiles }}
 - {name: keys, mountPath: /run/q2c/keys, readOnly: true}
 {{- end }}
+{{- with .data }}
+- {name: data, mountPath: {{ . }}}
+{{- end }}
 {{- end }}
 
 {{- define "q2c.volumes" -}}
@@ -123,6 +126,10 @@ capabilities: {drop: [ALL]}
     - {key: {{ . }}, path: {{ . }}}
     {{- end }}
 {{- end }}
+{{- if .data }}
+- name: data
+  persistentVolumeClaim: {claimName: {{ include "q2c.name" . }}}
+{{- end }}
 {{- end }}
 
 {{- define "q2c.account" -}}
@@ -139,8 +146,9 @@ automountServiceAccountToken: false
 
 {{/*
 A process: its account, its deployment, and how many of it may be away at once.
-Takes {root, process, of, replicas, port, grace, own}: port is that of its live and ready endpoints; grace is how long it
-may take to stop, in seconds; own are variables that only it has.
+Takes {root, process, of, replicas, port, grace, own, command, data}: port is that of its live and ready endpoints; grace
+is how long it may take to stop, in seconds; own are variables that only it has; command is its command, where that is not
+its name; data is the folder in which it keeps pages on a volume of its own, if it does.
 */}}
 {{- define "q2c.process" -}}
 {{ include "q2c.account" . }}
@@ -154,7 +162,7 @@ spec:
   {{- if .replicas }}
   replicas: {{ .replicas }}
   {{- end }}
-  strategy: {rollingUpdate: {maxUnavailable: 0, maxSurge: 1}}
+  strategy: {{ if .data }}{type: Recreate}{{ else }}{rollingUpdate: {maxUnavailable: 0, maxSurge: 1}}{{ end }}
   selector:
     matchLabels: {{- include "q2c.selector" . | nindent 6 }}
   template:
@@ -185,7 +193,7 @@ spec:
       containers:
         - name: {{ .process }}
           image: {{ include "q2c.image" .root.Values.image }}
-          args: [{{ .process }}]
+          args: [{{ .command | default .process }}]
           env: {{- include "q2c.environment" . | nindent 12 }}
           ports:
             - {name: http, containerPort: {{ .port }}}
