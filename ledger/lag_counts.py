@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ledger.database import Database
 
 log = structlog.get_logger(__name__)
-EVERY_SECONDS: Final = 30.0
+EVERY_SECONDS: Final = 10.0
 
 
 class LagCounts:

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from sqlalchemy import func, select
 
 from domain.entities.data_overview import LetterCount
+from domain.entities.letters import STANDING
 from ledger.database import Database
-from ledger.letters import STANDING
 from ledger.tables import LETTERS
 
 

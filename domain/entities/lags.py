@@ -56,9 +56,9 @@ class Lag(Record):
     entity: str
     direction: Direction
     changes: int
-    p50: float = Field(description="Seconds within which half of them were there")
-    p95: float
-    p99: float
+    p50_ms: int = Field(description="Milliseconds within which half of them were there")
+    p95_ms: int
+    p99_ms: int
 
 
 def bucket_of(seconds: float) -> int:
@@ -92,13 +92,13 @@ def lags_of(found: Iterable[tuple[LagBucket, int]]) -> tuple[Lag, ...]:
             entity=entity,
             direction=direction,
             changes=sum(of),
-            **{name: round(quantile(of, share), 1) for name, share in _SHARES.items()},
+            **{name: round(quantile(of, share) * 1_000) for name, share in _SHARES.items()},
         )
         for (company, entity, direction), of in sorted(counts.items())
     )
 
 
-_SHARES: Final[Mapping[str, float]] = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_SHARES: Final[Mapping[str, float]] = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
 def shown_since(today: date) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from domain.customers import Standing
 from domain.entities.clusters import Cluster, MatchedCustomer, MatchedPair, SalesAccount
@@ -78,7 +79,9 @@ async def add_lags(database: Database) -> None:
 
 async def add_letters(database: Database) -> None:
     """Three letters of USMF that stand, of two causes, and one that has ended."""
-    same = dict.fromkeys(("sales_id", "field", "text", "finance_value", "sales_value", "proposed_by", "replay"), "")
+    same: dict[str, Any] = dict.fromkeys(
+        ("sales_id", "field", "text", "finance_value", "sales_value", "proposed_by", "replay"), ""
+    )
     same |= {"entity": "customer", "company": "usmf", "reason": "r", "pii": False, "seen": 1, "ended_by": ""}
     same |= {"first_at": "2026-11-27", "last_at": "2026-11-27", "proposed": None, "ended_at": ""}
     told = (("CONFLICT", "open"), ("CONFLICT", "open"), ("TOO_LONG", "open"), ("EMPTY", "done"))

@@ -51,7 +51,7 @@ class LagLine(NamedTuple):
     """What stands beside a bar of lags."""
 
     lag: Lag
-    times: tuple[str, str, str]
+    times: tuple[str, ...]
 
 
 class LagChart(NamedTuple):
@@ -86,11 +86,15 @@ class SidesChart(NamedTuple):
 def lag_chart(lags: Sequence[Lag]) -> LagChart:
     """The bars of how long changes took."""
     parts = [
-        part for n, lag in enumerate(lags) for part in _stretches((lag.p50, lag.p95, lag.p99), n * LINE + 4)
+        part for n, lag in enumerate(lags) for part in _stretches(_seconds(lag), n * LINE + 4)
     ]  # fmt: skip
-    lines = tuple(LagLine(lag, (_time(lag.p50), _time(lag.p95), _time(lag.p99))) for lag in lags)
+    lines = tuple(LagLine(lag, tuple(map(_time, _seconds(lag)))) for lag in lags)
     marks = tuple(Mark(_place(seconds), text) for seconds, text in _MARKS)
     return LagChart(lines, tuple(parts), marks, WIDTH, len(lags) * LINE)
+
+
+def _seconds(lag: Lag) -> tuple[float, float, float]:
+    return lag.p50_ms / 1_000, lag.p95_ms / 1_000, lag.p99_ms / 1_000
 
 
 def _stretches(ends: Iterable[float], y: int) -> Iterable[Stretch]:

@@ -22,4 +22,4 @@ def test_figures_are_read_from_counts() -> None:
 
     days = [(LagBucket(day, "usmf", "order", "to_sales", 2), 5) for day in ("2026-11-26", "2026-11-27")]
     (lag,) = lags_of([*days, (LagBucket("2026-11-27", "usmf", "order", "to_sales", 99), 1)])
-    assert (lag.changes, lag.p50, lag.p99) == (11, 3.9, BOUNDS[-1])
+    assert (lag.changes, lag.p50_ms, lag.p99_ms) == (11, 3_875, 86_400_000)

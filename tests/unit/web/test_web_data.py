@@ -211,10 +211,11 @@ async def test_how_both_systems_stand_is_shown_in_numbers_of_what_one_may_see(
     assert "Nothing was compared whole yet" in greta and "Nothing is open" in greta
     assert (await (await browser("rita")).get("/data")).status_code == 403
 
-    desk = DataDesk(Ledger(url))
-    access = Access(config.policy)
+    ledger = Ledger(url)
+    desk, access = DataDesk(ledger), Access(config.policy)
     overviews = Overviews(Data(access, desk, cast(Decisions, None)), ParkedDeals(temporal))
     found = await overviews.read(Person(oid="x", name="x", roles=("ops",)))
+    await ledger.close()
     assert {(each.company, each.entity, each.changes) for each in found.lags} == {
         ("demf", "order", 1),
         ("usmf", "customer", 100),
