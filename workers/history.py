@@ -25,7 +25,7 @@ def add_history_work(
     writes_as: Credentials,
     budgets: Mapping[System, Budget],
 ) -> None:
-    """Add the activities of histories to what a worker does.
+    """Add the activities of histories to what a worker does that reads in bulk.
 
     Args:
         work: what the worker does; connections are closed with its others.
