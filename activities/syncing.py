@@ -22,7 +22,7 @@ from activities.failures import for_deal, refused
 from activities.heartbeat import note_progress
 from activities.map_looks import MapLooks
 from activities.signatures import FailureType
-from activities.sync_apply import Applying, Records, lone, pair_of, read_both
+from activities.sync_apply import Applying, Done, Records, lone, pair_of, read_both
 from activities.sync_creating import values_of_new
 from activities.sync_signatures import (
     Applied,
@@ -58,6 +58,7 @@ from dynamics.core.errors import Conflict, NotFound, Refused
 from dynamics.sales.client import Dataverse
 from dynamics.sales.metadata import read_running_maps
 from dynamics.synced import SyncWriter
+from ledger.lag_counts import LagCounts
 from ledger.map_reading import MapReading
 from ledger.opening import LedgerAway
 from ledger.syncs import SyncLedger
@@ -230,14 +231,16 @@ class FinanceSync(FinanceSyncActivities):
         writer: SyncWriter,
         ledger: SyncLedger,
         map_looks: MapLooks,
+        lags: LagCounts,
     ) -> None:
-        """Read by the readers what ``plans`` say, write by the writer; note it in the ledger."""
+        """Read by the readers what ``plans`` say, write by the writer; note it in the ledger, and how long it took."""
         self._map_looks = map_looks
         self._plans = plans
         self._reader = in_finance
         self._in_sales = in_sales
         self._writer = writer
         self._ledger = ledger
+        self._lags = lags
         self._lag = metrics.get_meter("q2c").create_histogram(
             "q2c_sync_lag_seconds",
             unit="s",
@@ -344,7 +347,7 @@ class FinanceSync(FinanceSyncActivities):
                         )
                     )
                     if (done.to_sales or done.to_finance or done.created) and due.changed_at:
-                        self._note_lag(of, due, lags)
+                        self._note_lag(of, due, lags, done)
                     note_progress(number + 1)
             now_due, waiting = await self._ledger.waiting(of, datetime.now(UTC))
             return Applied(
@@ -356,10 +359,14 @@ class FinanceSync(FinanceSyncActivities):
                 resting=resting,
             )
 
-    def _note_lag(self, of: Of, due: Due, lags: dict[Source, float]) -> None:
+    def _note_lag(self, of: Of, due: Due, lags: dict[Source, float], done: Done) -> None:
         age = (datetime.now(UTC) - datetime.fromisoformat(due.changed_at)).total_seconds()
         lags[due.source] = round(max(0.0, age, lags.get(due.source, 0.0)), 3)
         self._lag.record(max(0.0, age), {"entity": of.entity, "source": due.source})
+        if done.to_sales or (done.created and due.source != "sales"):
+            self._lags.note(of.company, of.entity, "to_sales", age)
+        if done.to_finance or (done.created and due.source == "sales"):
+            self._lags.note(of.company, of.entity, "to_finance", age)
 
     # Letters
 

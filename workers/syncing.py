@@ -13,6 +13,7 @@ from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.initial_ledger import InitialLedger
+from ledger.lag_counts import LagCounts
 from ledger.map_reading import MapReading
 from ledger.map_runs import MapRunLedger
 from policies.activation_files import limits_of_file
@@ -35,6 +36,7 @@ def add_sync_work(
     reads_as: Credentials,
     writes_as: Credentials,
     syncs: Syncs,
+    lags: LagCounts,
 ) -> None:
     """Add the activities of syncs to what a worker does that reads in bulk.
 
@@ -46,6 +48,7 @@ def add_sync_work(
         reads_as: the application that may only read.
         writes_as: the application of the deals.
         syncs: asked whether one goes on before anything else writes its records.
+        lags: counts how long changes took.
     """
     from activities.initial_writing import InitialWriting
     from activities.map_changing import MapChanging
@@ -72,7 +75,7 @@ def add_sync_work(
     in_sales = SalesSync(plans, readers[System.DATAVERSE], ledger)
     both, limits = (readers[System.FINANCE], readers[System.DATAVERSE]), limits_of_file(settings.policies)
     looks = MapLooks(plans, *both, writer, of_maps, limits.before_image_days)
-    in_finance = FinanceSync(plans, *both, writer, ledger, looks)
+    in_finance = FinanceSync(plans, *both, writer, ledger, looks, lags)
     initial = InitialWriting(plans, *both, writer, ledger, syncs, settings.policies, settings.data.dir)
     changing = MapChanging(of_maps, looks, policy.rights.map_changes, settings.data.dir, limits.canary)
     _add(work, in_sales, in_finance, initial, changing)

@@ -24,7 +24,9 @@ from domain.entities.sync_run import ReplayView, SyncStart, SyncView
 from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from ledger.database import Database, open_database
+from ledger.lag_counts import LagCounts
 from ledger.letters import LetterFilter, listed
+from ledger.opening import Ledger
 from runs import names, outcomes
 from runs.syncs import Syncs
 from sandbox.data.ids import row_id
@@ -70,6 +72,7 @@ class SyncWorld(CompareWorld):
     database: Database | None = None
     finance: Bulk | None = None
     sweep_seconds: int = 86_400
+    lags: LagCounts | None = None
     edits: int = 0
     """Of people in Finance."""
 
@@ -171,8 +174,12 @@ class SyncWorld(CompareWorld):
         async with AsyncExitStack() as running_now:
             work = Work((), (), (), (), {}, begin=lambda: asyncio.sleep(0), connections=running_now)
             of = self.settings
-            reads_as, writes_as = composition.reader(of), composition.credentials(of)
-            add_sync_work(work, of, policy, composition.endpoints(of), reads_as, writes_as, Syncs(self.client))
+            who, writes = composition.reader(of), composition.credentials(of)
+            ledger = Ledger(of.ledger.url.get_secret_value())
+            self.lags = LagCounts(ledger)
+            running_now.push_async_callback(ledger.close)
+            where, syncs = composition.endpoints(of), Syncs(self.client)
+            add_sync_work(work, of, policy, where, who, writes, syncs, self.lags)
             people: list[Callable[..., Any]] = [TrustingVerifier().verify_messages, self.audit.record_audit]
             deals = Worker(
                 self.client,
