@@ -254,7 +254,11 @@ class FinanceSync(FinanceSyncActivities):
             more = len(page.rows) == changes.PAGE_ROWS
             last = page.rows[-1] if page.rows else None
             latest = at if last is None else max(at, str(last[mark.modified]), key=datetime.fromisoformat)
-            then = {"at": latest, "after": int(last[mark.record]) if more and last is not None else None}
+            then = {
+                "began": place.get("began", at),
+                "at": latest,
+                "after": int(last[mark.record]) if more and last is not None else None,
+            }
             noted = await self._ledger.note_finance(of, changes.as_changes(mark, page.rows), then)
             return ChangesRead(found=noted.found, known=noted.known, more=more)
 

@@ -137,9 +137,7 @@ class FinanceSide(MapRecord):
 
     set: FinanceColumn = Field(description="Public name of the entity set")
     key: tuple[FinanceColumn, ...] = Field(min_length=1, max_length=MOST_KEY_PARTS)
-    guard: str = Field(
-        "", max_length=1_000, description="What stops a second record, where no key does"
-    )
+    guard: str = Field("", max_length=1_000, description="What stops a second record, where no key does")
     filter: Filter = Field("", description="OData; empty: every record")
     modified: FinanceColumn | None = Field(None, description="Column that says when a record was changed last")
     creates: bool = Field(False, description="Records are created here")
