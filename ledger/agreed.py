@@ -152,7 +152,7 @@ async def due(database: Database, of: Of, now: datetime, most: int) -> list[Due]
     async with database.reading() as connection:
         rows = (await connection.execute(wanted)).all()
         known = await _known(connection, of, {row.key for row in rows})
-        began = str((await _place(connection, of, "finance")).get("began", ""))
+        began = str((await _place(connection, of, "sales")).get("began", ""))
     return [
         Due(
             key=row.key,

@@ -93,15 +93,14 @@ class Due(Record):
     anew: tuple[str, ...] = ()
     known: Known = Known()
 
-    began: str = Field("", description="When Finance was asked first what changed; empty: its records tell no times")
+    began: str = Field("", description="When the sync asked first what changed")
 
     @property
     def of_beginning(self) -> bool:
         """Whether it was so before the sync began: the first reading of all has found it, or its own time says so."""
         if not self.changed_at:
             return self.source == "sweep"
-        before = bool(self.began) and datetime.fromisoformat(self.changed_at) < datetime.fromisoformat(self.began)
-        return self.source == "finance" and before
+        return bool(self.began) and datetime.fromisoformat(self.changed_at) < datetime.fromisoformat(self.began)
 
 
 class Looked(Record):
