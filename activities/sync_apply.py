@@ -79,6 +79,7 @@ class Done:
     to_sales: bool = False
     undone: int = 0
     created: bool = False
+    finance_version: str = ""
 
 
 async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: Sequence[str]) -> Records:
@@ -189,7 +190,7 @@ class Applying:
     async def _merge(self, due: Due, there: Row, rows: Sequence[Row]) -> Done:
         pair = pair_of(self._plan, due, there, rows[0])
         merged = merge(self._plan.fields, pair)
-        return await self._write(due, there, rows[0], pair, merged)
+        return await self.write(due, there, rows[0], pair, merged)
 
     def _is_to_be_made(self, alone: Looked) -> bool:
         """Whether Sales gets a row: it has none, never had one, and the map makes them."""
@@ -273,7 +274,8 @@ class Applying:
             agreed=frozenset({_WHOLE, *agreed}),
         )
 
-    async def _write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
+    async def write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
+        """Write what a pair is to have, and read it back. Raises as ``look``."""
         sent = await self.send(there, row, merged, pair)
         if sent.done.to_finance or sent.done.to_sales:
             read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
@@ -282,7 +284,8 @@ class Applying:
         if sent.stale:
             looked = looked.model_copy(update={"again_at": again_at(due)})
         to_finance, to_sales = bool(sent.done.to_finance), bool(sent.done.to_sales)
-        return Done(looked, to_finance, to_sales, len(merged.undone) if to_finance or to_sales else 0)
+        undone = len(merged.undone) if to_finance or to_sales else 0
+        return Done(looked, to_finance, to_sales, undone, finance_version=str(there.get("@odata.etag", "")))
 
     async def send(self, there: Row, row: Row, merged: Merged, pair: Pair) -> Sent:
         """Write what is to be to both sides, each on the version that was read; a request a side.

@@ -20,6 +20,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import for_deal, refused
 from activities.heartbeat import note_progress
+from activities.map_looks import MapLooks
 from activities.signatures import FailureType
 from activities.sync_apply import Applying, Records, lone, pair_of, read_both
 from activities.sync_creating import values_of_new
@@ -106,7 +107,7 @@ class Plans:
         known = self._known.get(of)
         if known is None or anew or time.monotonic() - known[0] > REMEMBERED_SECONDS:
             data, breaks = await self._map(ask.entity)
-            known = time.monotonic(), await self._plan(data, ask.company), breaks
+            known = time.monotonic(), await self.by(data, ask.company), breaks
             self._known[of] = known
         return known[1], known[2]
 
@@ -128,7 +129,8 @@ class Plans:
         broken = [f"rule {each.rule}: {each.problem}" for each in report.findings if each.entity == entity]
         return file.data, "; ".join(broken)[:1_000]
 
-    async def _plan(self, data: DataMap, company: str) -> SyncPlan:
+    async def by(self, data: DataMap, company: str) -> SyncPlan:
+        """What records of a company are read and written by, under any map. Raises as ``of``."""
         units = self._policy.entity_map.business_units
         if company not in units.values():
             raise CannotCompare(f"{company} is no company of business_units in entity_map.yaml")
@@ -221,9 +223,16 @@ class FinanceSync(FinanceSyncActivities):
     """What a sync reads of Finance, and what it does."""
 
     def __init__(
-        self, plans: Plans, in_finance: Reader, in_sales: Reader, writer: SyncWriter, ledger: SyncLedger
+        self,
+        plans: Plans,
+        in_finance: Reader,
+        in_sales: Reader,
+        writer: SyncWriter,
+        ledger: SyncLedger,
+        map_looks: MapLooks,
     ) -> None:
         """Read by the readers what ``plans`` say, write by the writer; note it in the ledger."""
+        self._map_looks = map_looks
         self._plans = plans
         self._reader = in_finance
         self._in_sales = in_sales
@@ -310,7 +319,10 @@ class FinanceSync(FinanceSyncActivities):
         with _in_words():
             of = Of(ask.entity, ask.company)
             plan, resting = await self._plans.of(ask)
-            figures, lags = SyncFigures(), dict[Source, float]()
+            of_maps = await self._map_looks.some(of, ask.most, plan.map_hash, resting)
+            if of_maps.anew:
+                plan, resting = await self._plans.of(ask, anew=True)
+            figures, lags = of_maps.figures, dict[Source, float]()
             wanted = [] if resting else await self._ledger.due(of, datetime.now(UTC), ask.most)
             if wanted:
                 read = await read_both(plan, self._reader, self._in_sales, [due.key for due in wanted])
@@ -335,7 +347,7 @@ class FinanceSync(FinanceSyncActivities):
             now_due, waiting = await self._ledger.waiting(of, datetime.now(UTC))
             return Applied(
                 figures=figures,
-                due=now_due,
+                due=now_due + of_maps.left,
                 waiting=waiting,
                 lag_seconds=lags,
                 letters=await self._ledger.standing(of),

@@ -208,6 +208,12 @@ async def keep(database: Database, of: Of, looked: Looked, now: datetime) -> let
         return kept
 
 
+async def fields_of(database: Database, of: Of, keys: Iterable[str]) -> dict[str, dict[str, Both]]:
+    """Values of records as they were looked at last, by key and field."""
+    async with database.reading() as connection:
+        return {key: _as_known(row).fields for key, row in (await _known(connection, of, keys)).items()}
+
+
 async def ask_again(
     connection: AsyncConnection,
     of: Of,

@@ -17,7 +17,7 @@ PATTERNS: Final[Mapping[Pattern, tuple[str, str]]] = {
         "Virtual: read from Finance when somebody looks, kept nowhere else",
         "by virtual tables of Dataverse",
     ),
-    Pattern.BATCH: ("Batch: moved in one go", _NOT_YET),
+    Pattern.BATCH: ("Batch: moved in one go", "by histories"),
     Pattern.DUAL_WRITE: ("Dual-Write: kept by Microsoft's Dual-Write", "by Dual-Write"),
     Pattern.NONE: ("None: not moved", ""),
 }

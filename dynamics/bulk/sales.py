@@ -13,11 +13,13 @@ from dynamics.bulk.reader import Reader
 from dynamics.bulk.texts import KEY, ROW_ID, VALUE, text_of
 from dynamics.core.batch import chunks
 from dynamics.core.dual_write import running_maps
-from dynamics.core.literals import key, literal, query
+from dynamics.core.literals import any_of, key, literal, query
 from dynamics.core.odata import Row
 
 PAGE_ROWS: Final = 5_000
 """Rows of a page at most (Microsoft Learn: "Query data using the Web API", standard tables)."""
+VALUES_PER_READ: Final = 50
+"""Values compared in one filter."""
 IDS_PER_READ: Final = 50
 """Ids compared in one filter."""
 _CRM: Final = "Microsoft.Dynamics.CRM"
@@ -144,6 +146,14 @@ def read_keys(of: Comparison, keys: Iterable[tuple[str | None, Sequence[str]]]) 
         keys: id of a row and its key, which is empty where it has none.
     """
     return [_query(of, _and(of.sales_filter, _of_key(of, row_id, parts))) for row_id, parts in keys]
+
+
+def read_any(of: Comparison, column: str, values: Sequence[str]) -> list[str]:
+    """Paths that read what has one of some values in a column, a read for so many of them as a filter takes."""
+    return [
+        _query(of, _and(of.sales_filter, any_of(_place(of.sales, column), some)))
+        for some in chunks(values, VALUES_PER_READ)
+    ]
 
 
 def read_ids(of: Comparison, ids: Iterable[str]) -> list[str]:
