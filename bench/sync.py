@@ -143,7 +143,7 @@ async def _measured(
     syncs = Syncs(client)
     await desk.start(stack.info().web)
     began = time.monotonic()
-    view = await _until(syncs, lambda view: view.swept_at is not None and view.waiting == 0)
+    view = await _until(syncs, lambda view: view.waiting == 0 and view.figures.looked >= len(ids))
     first = time.monotonic() - began
     _say(f"all read in {first:.0f} s: {view.figures}")
     await _loaded(stack, 10, rate)  # what a process does once is done
