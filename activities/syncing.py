@@ -144,8 +144,7 @@ class Plans:
         table = await sales.read_table(self._reader, data.sales.table)
         kinds = await changes.read_kinds(self._reader, data.sales.table)
         condition = await sales.of_company(self._reader, data, table, company, units)
-        mine = [name for name, of in units.items() if of == company]
-        creation = await new_rows.read_creation(self._reader, data, table, company, condition, mine)
+        creation = await new_rows.read_creation(self._reader, data, table, company, units)
         return plan_of(data, comparison(data, company, table, condition), kinds, creation)
 
 
@@ -199,6 +198,7 @@ class SalesSync(SalesSyncActivities):
             of = Of(ask.entity, ask.company)
             place = await self._ledger.place(of, "sales")
             link, reading = str(place.get("link", "")), int(place.get("reading", 0))
+            began = str(place.get("began") or datetime.now(UTC).replace(microsecond=0).isoformat())
             if not link and not reading:
                 reading = int(place.get("readings", 0)) + 1
             try:
@@ -207,12 +207,12 @@ class SalesSync(SalesSyncActivities):
                 if not link:
                     raise
                 # Any refusal of a link says that it has expired: all rows are read, and what is not there was deleted.
-                await self._ledger.move(of, "sales", {"readings": int(place.get("readings", 0))})
+                await self._ledger.move(of, "sales", {"began": began, "readings": int(place.get("readings", 0))})
                 return ChangesRead(more=True, expired=str(error)[:500])
             keys = await changes.read_keys(plan, self._reader, page.rows)
             changed, deleted = changes.sales_changes(plan, page.rows, keys)
             more = page.next_link is not None
-            after = {"link": page.next_link or page.delta_link or "", "reading": reading if more else 0}
+            after = {"began": began, "link": page.next_link or page.delta_link or "", "reading": reading if more else 0}
             after["readings"] = max(reading, int(place.get("readings", 0)))
             noted = await self._ledger.note_sales(
                 of, changed, deleted, after, reading=reading, all_read=bool(reading) and not more
