@@ -124,7 +124,8 @@ def _print(done: ComparisonView, figures: ComparisonFigures, shown: list[KeptDif
         rows = Table("Class", "Key", "Field", "Finance", "Sales", "Days", box=None)
         for each in shown:
             missing = f"missing in {each.lacking.title()}" if each.lacking else ""
-            values = ("", missing) if missing else (each.finance_value, each.sales_value or each.sales_ids)
+            shown_in_sales = each.sales_value if each.field else each.sales_ids
+            values = ("", missing) if missing else (each.finance_value, shown_in_sales)
             rows.add_row(each.kind.value, each.key, each.field, *values, str(each.age_days(now)))
         console.print(rows)
     if figures.open > len(shown):

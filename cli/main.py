@@ -23,6 +23,7 @@ from cli import (
     demo,
     doctor,
     gate,
+    history,
     imports,
     initial,
     keys,
@@ -112,6 +113,7 @@ app.add_typer(ledger.app, name="ledger", rich_help_panel=CHECK)
 app.add_typer(late.app, name="late", rich_help_panel=CHECK)
 app.add_typer(credit.app, name="credit", rich_help_panel=CHECK)
 app.add_typer(sync.app, name="sync", rich_help_panel=CHECK)
+app.add_typer(history.app, name="history", rich_help_panel=CHECK)
 app.add_typer(letters.app, name="letters", rich_help_panel=CHECK)
 app.add_typer(audit.app, name="audit", rich_help_panel=CHECK)
 app.add_typer(collections.app, name="collections", rich_help_panel=CHECK)

@@ -24,6 +24,7 @@ from domain.customers import LONGEST
 from domain.deal_state import DealState, OrderStatus
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.entities.data_words import RIGHTS as RIGHTS_OF_DATA
+from domain.entities.history_run import RUN_HISTORY
 from domain.entities.map_change_said import RIGHTS as RIGHTS_OF_MAPS
 from domain.entities.sync_said import RUN_SYNC, SETTLE_LETTER
 from domain.facts import Fact
@@ -72,6 +73,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     DISMISS_LATE: Action.DISMISS_LATE,
     REBUILD_CREDIT: Action.REBUILD_CREDIT,
     RUN_SYNC: Action.RUN_SYNC,
+    RUN_HISTORY: Action.RUN_SYNC,
     SETTLE_LETTER: Action.SETTLE_LETTER,
     **RIGHTS_OF_ACCOUNTS,
     **RIGHTS_OF_DATA,

@@ -39,7 +39,9 @@ from runs.collections import CollectionsDesk
 from runs.credit_review import CreditReviews
 from runs.deals import Deals
 from runs.delegations import DelegationDesk
+from runs.histories import Histories
 from runs.initial import Initials
+from runs.map_changes import MapChangeRuns
 from runs.parallel import ParallelRuns
 from runs.reviews import Reviews
 from runs.search import Search
@@ -49,6 +51,7 @@ from web.api.application import PREFIX, application
 from web.api.bulk import add_bulk
 from web.api.collections import add_collections
 from web.api.credit import add_credit
+from web.api.history import add_history
 from web.api.late import add_late
 from web.api.maps import add_maps
 from web.api.parallel import add_parallel
@@ -64,6 +67,7 @@ from web.decisions import Decisions
 from web.delegating import Delegating
 from web.entra import EntraSignIn
 from web.health import health_routes
+from web.histories import HistoryDesk
 from web.initial import InitialSyncs
 from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
@@ -219,6 +223,7 @@ class _Beside(NamedTuple):
     maps: MapChanges
     parallel: Parallel
     syncing: Syncing
+    histories: HistoryDesk
 
 
 def _beside_deals(
@@ -237,9 +242,16 @@ def _beside_deals(
         Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
-        MapChanges(access, MapDesk(ledger, access.map_changes) if ledger else None, decisions),
+        MapChanges(
+            access,
+            MapDesk(ledger, access.map_changes) if ledger else None,
+            decisions,
+            MapChangeRuns(client),
+            Syncs(client),
+        ),
         Parallel(access, ParallelRuns(client), decisions),
         Syncing(access, Syncs(client), decisions),
+        HistoryDesk(access, Histories(client), decisions),
     )
 
 
@@ -262,6 +274,7 @@ def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, bes
     add_late(api, beside.late)
     add_credit(api, beside.credit)
     add_sync(api, beside.syncing)
+    add_history(api, beside.histories)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
     add_maps(api, beside.maps)

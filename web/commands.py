@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from domain.approvals import Decision
 from domain.collection_words import DISPUTE, PAUSE, PROMISE, RESOLVE, RESUME
 from domain.customers import LONGEST
+from domain.entities.history_run import FIRST_NIGHT, NightAt
 from domain.entities.merge import LetterCause
 from domain.entities.sync_said import MOST_NAMED
 from domain.given import LONGEST as LONGEST_VALUE
@@ -252,6 +253,15 @@ class RunSyncBody(PersonsBody):
     of_cause: LetterCause | None = Field(None, description="replay: all letters of one cause")
     of_key: str = Field("", max_length=400, description="replay: the letters of one record")
     dry_run: bool = Field(False, description="replay: only say what would become of each letter")
+    reason: RequiredShortText
+
+
+class RunHistoryBody(PersonsBody):
+    """Have past records taken over into Sales every night, or not any more."""
+
+    do: Literal["start", "stop"]
+    at: NightAt = FIRST_NIGHT
+    whole: bool = Field(False, description="start: read everything anew, not only what changed")
     reason: RequiredShortText
 
 

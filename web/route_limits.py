@@ -152,6 +152,8 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "GET /api/v1/sync/{company}/{entity}": _READ,
     "POST /api/v1/sync/{company}/{entity}/run": _MESSAGE,
     "POST /api/v1/sync/{company}/{entity}/settle": _MESSAGE,
+    "GET /api/v1/history/{company}/{kind}": _READ,
+    "POST /api/v1/history/{company}/{kind}/run": _MESSAGE,
     "GET /api/v1/collections": _READ,
     "GET /api/v1/collections/{company}/{account}": _READ,
     "GET /api/v1/collections/{company}/{account}/letters/{n}": _READ,

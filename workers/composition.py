@@ -58,6 +58,7 @@ from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
 from workers.bulk import add_bulk_work, reading_budgets, reads_in_bulk
+from workers.history import add_history_work
 from workers.keys import KeyFileUnusable, keys_of
 from workers.notices import notice_work
 from workers.pages import deal_pages
@@ -77,7 +78,9 @@ from workflows.credit_review import CreditReview
 from workflows.delegations import CompanyDelegations
 from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
+from workflows.history import History
 from workflows.initial import AskWriters, PlanInitialSync
+from workflows.map_change import ChangeMap
 from workflows.notices import PeopleNotices
 from workflows.parallel import ParallelRun
 from workflows.quote_to_cash import QuoteToCash
@@ -110,6 +113,8 @@ WORKFLOWS = (
     ShadowOfQuote,
     Sync,
     Replay,
+    History,
+    ChangeMap,
 )
 
 
@@ -175,11 +180,12 @@ def compose(settings: Settings, client: Client) -> Work:
 
 
 def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers) -> None:
-    """What is done as the application that only reads: comparisons, syncs, and the looks of shadow mode."""
+    """What is done as the application that only reads: comparisons, syncs, histories, and the looks of shadow mode."""
     where, who, budgets = endpoints(settings), reader(settings), reading_budgets(settings)
     if reads_in_bulk(settings):
         add_bulk_work(work, settings, policy, ledger, where, who, budgets)
         add_sync_work(work, settings, policy, where, who, credentials(settings))
+        add_history_work(work, settings, policy, where, who, credentials(settings), budgets)
     add_shadow_work(work, settings, policy, ledger, ledgers, where, who, budgets)
 
 

@@ -13,12 +13,15 @@ from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.map_reading import MapReading
+from ledger.map_runs import MapRunLedger
 from ledger.syncs import SyncLedger
+from policies.activation_files import limits_of_file
 from runs import names
 from workers.settings import Settings
 from workers.worker import Activity, Work
 
 if TYPE_CHECKING:
+    from activities.map_changing import MapChanging
     from activities.syncing import FinanceSync, SalesSync
 
 
@@ -40,6 +43,8 @@ def add_sync_work(
         reads_as: the application that may only read.
         writes_as: the application of the deals.
     """
+    from activities.map_changing import MapChanging
+    from activities.map_looks import MapLooks
     from activities.syncing import FinanceSync, Plans, SalesSync  # reads as what its libraries are an extra for
     from dynamics.bulk.reader import Reader
     from dynamics.synced import SyncWriter
@@ -53,23 +58,21 @@ def add_sync_work(
     dataverse = Dataverse(DataverseSettings(endpoints[System.DATAVERSE], writes_as), budget=budgets[System.DATAVERSE])
     finance = Finance(FinanceSettings(endpoints[System.FINANCE], writes_as), budget=budgets[System.FINANCE])
     url = settings.ledger.url.get_secret_value()
-    ledger, kept = SyncLedger(url), MapReading(url)
+    ledger, kept, of_maps = SyncLedger(url), MapReading(url), MapRunLedger(url)
     closing = (*(reader.aclose for reader in readers.values()), dataverse.aclose, finance.aclose)
-    for close in (*closing, ledger.close, kept.close):
+    for close in (*closing, ledger.close, kept.close, of_maps.close):
         work.connections.push_async_callback(close)
     plans = Plans(readers[System.DATAVERSE], dataverse, policy, settings.policies, kept)
     in_sales = SalesSync(plans, readers[System.DATAVERSE], ledger)
-    in_finance = FinanceSync(
-        plans,
-        readers[System.FINANCE],
-        readers[System.DATAVERSE],
-        SyncWriter(dataverse.odata, finance.odata),
-        ledger,
-    )
-    _add(work, in_sales, in_finance)
+    both = readers[System.FINANCE], readers[System.DATAVERSE]
+    writer, limits = SyncWriter(dataverse.odata, finance.odata), limits_of_file(settings.policies)
+    looks = MapLooks(plans, *both, writer, of_maps, limits.before_image_days)
+    in_finance = FinanceSync(plans, *both, writer, ledger, looks)
+    changing = MapChanging(of_maps, looks, policy.rights.map_changes, settings.data.dir, limits.canary)
+    _add(work, in_sales, in_finance, changing)
 
 
-def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync) -> None:
+def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync, changing: MapChanging) -> None:
     """Add activities to the queues of what is read in bulk."""
     more: dict[str, list[Activity]] = {
         names.DATAVERSE_BULK_QUEUE: [in_sales.open_sync, in_sales.read_sales_changes],
@@ -81,6 +84,13 @@ def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync) -> None:
             in_finance.try_letters,
             in_finance.queue_letters,
             in_finance.look_at_replay,
+            changing.begin_map_change,
+            changing.rehearse_map_change,
+            changing.read_map_records,
+            changing.see_map_tried,
+            changing.queue_map_records,
+            changing.activate_map,
+            changing.end_map_change,
         ],
     }
     for queue, activities in more.items():

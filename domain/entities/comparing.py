@@ -20,6 +20,8 @@ from domain.record import Record
 COMPARABLE: Final = frozenset({Pattern.SYNC, Pattern.BATCH, Pattern.DUAL_WRITE})
 """Patterns by which two stored records come to agree. The others keep one of them, or are steps of a deal."""
 MOST_SAMPLED: Final = 1_000
+RECORD_NUMBERS: Final = frozenset({"SourceKey", "SysRecId", "RecordId"})
+"""Columns of Finance with the number of a record: no part of them can be read by how they begin."""
 
 
 class DifferenceClass(StrEnum):
@@ -148,6 +150,11 @@ def require_comparable(data: DataMap, company: str) -> None:
         raise CannotCompare(
             f"{data.entity} has the pattern {data.pattern}: there are no two stored records to compare. Comparable are "
             f"maps of the pattern {', '.join(sorted(COMPARABLE))}."
+        )
+    if numbers := RECORD_NUMBERS.intersection(data.finance.key):
+        raise CannotCompare(
+            f"{data.entity}: Finance finds its records by {', '.join(sorted(numbers))}, a number, which cannot be read "
+            "in parts. `q2c history status` says what both sides have."
         )
     if data.company.scope is Scope.ONE_FOR_ALL and company != data.company.leads:
         raise CannotCompare(

@@ -35,9 +35,13 @@ class Limits(MapRecord):
 
     version: str = Field(min_length=1, max_length=40)
     dry_run_hours: int = Field(24, ge=1, le=24 * 7, description="How old a dry run may be")
+    canary: int = Field(50, ge=1, le=200, description="Records that are written and compared before the others")
     unmapped_pct: Percent = Field(description="Share of records that may be left unmapped")
     critical_conflicts: dict[EntityName, tuple[FieldName, ...]] = Field(
         {}, max_length=200, description="Fields of an entity that have to agree before any of its records is moved"
+    )
+    before_image_days: int = Field(
+        30, ge=1, le=366, description="How long the values that the change of a map wrote over are kept"
     )
 
 

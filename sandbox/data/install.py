@@ -22,6 +22,8 @@ from sandbox.entra.directory import DOMAIN, READER_CLIENT_ID, SERVICE_CLIENT_ID,
 from sandbox.finance import Finance
 
 _SCHEDULE = row_id("uomschedule", "default")
+_NET_30 = 1
+"""paymenttermscode of the terms that every customer has in Finance (Microsoft Learn: table reference of account)."""
 _ACTIVE_PRODUCT = {"statecode": 0, "statuscode": 1}
 _COUNTRIES = {"USA": "United States", "DEU": "Germany", "JPN": "Japan", "KWT": "Kuwait"}
 _SYMBOLS = {
@@ -39,7 +41,8 @@ _ROLES_OF = {
 """What a person does in the company -> the security roles in Sales; everybody else is a salesperson."""
 READER_ROLE = "Quote to Cash Reader"
 _READS = (
-    "Account,Contact,Opportunity,Quote,Order,Invoice,Product,TransactionCurrency,BusinessUnit,User,Team,Organization"
+    "Account,Contact,Opportunity,Quote,Order,Invoice,Product,TransactionCurrency,BusinessUnit,User,Team,Organization,"
+    "q2c_PastInvoice"
 )
 """What the application for reading in bulk may read, all of it at organization level; it may do nothing else."""
 _BASE_CURRENCY = "USD"
@@ -336,13 +339,18 @@ def _add_account(company: Company, dataverse: Dataverse, customer: Customer) -> 
     account = row_id("account", company.id, customer.account)
     price_list = {"defaultpricelevelid@odata.bind": f"/pricelevels({row_id('pricelevel', company.id)})"}
     currency = customer.currency or company.currency
+    # Every business unit has a default team of its own: an account is the company's whose team owns it.
+    (team,) = dataverse.rows("team", isdefault=True, businessunitid=row_id("businessunit", company.id))
+    owner = {"ownerid@odata.bind": f"/teams({team['teamid']})"}
     dataverse.create(
         "accounts",
-        {
+        owner
+        | {
             "accountid": account,
             "name": customer.name,
             "accountnumber": (customer.sales_account or customer.account) if customer.in_finance else None,
             "customertypecode": 3,
+            "paymenttermscode": _NET_30,
             "telephone1": customer.phone or None,
             "address1_line1": customer.street or None,
             "address1_city": customer.city or None,
@@ -360,7 +368,8 @@ def _add_account(company: Company, dataverse: Dataverse, customer: Customer) -> 
         first, _, last = customer.contact.rpartition(" ")
         dataverse.create(
             "contacts",
-            {
+            owner
+            | {
                 "contactid": row_id("contact", company.id, customer.account),
                 "firstname": first or None,
                 "lastname": last,

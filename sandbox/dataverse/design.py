@@ -24,7 +24,7 @@ from sandbox.dataverse.blueprints import (
     with_column,
 )
 from sandbox.dataverse.describing import label_text, managed_value
-from sandbox.dataverse.schema import Column, Entity, Navigation, OneToMany, Schema
+from sandbox.dataverse.schema import Collection, Column, Entity, Navigation, OneToMany, Schema
 from sandbox.store import Database
 
 Body = Mapping[str, Any]
@@ -178,7 +178,25 @@ class TableDesign(Design):
                 "transactioncurrencyid", currency, ("transactioncurrency",), "create+update"
             )
         self.put(replace(entity, columns=columns, navigations=navigations))
+        if len(navigations) > len(entity.navigations):
+            self._relate_currency(entity)
         return column
+
+    def _relate_currency(self, entity: Entity) -> None:
+        """A table's first amount relates it to the currencies (Microsoft Learn: "Currency columns")."""
+        name = f"TransactionCurrency_{entity.name}"
+        parent = self.schema.by_name["transactioncurrency"]
+        self.schema.one_to_many[name] = OneToMany(
+            name=name,
+            parent=parent.name,
+            parent_key=parent.key,
+            child=entity.name,
+            column="transactioncurrencyid",
+            parent_navigation=name,
+            child_navigation="transactioncurrencyid",
+        )
+        collection = Collection(name, entity.name, "transactioncurrencyid")
+        self.put(replace(parent, collections={**parent.collections, name: collection}))
 
     def update_column(self, entity: Entity, column: Column, body: Body) -> Column:
         """Change label, description, length, required level or auditing of a column."""

@@ -236,7 +236,7 @@ def test_definitions_are_expanded_and_filtered(sales: World) -> None:
     (column,) = line["Attributes"]
     assert (column["LogicalName"], column["Precision"]) == ("priceperunit", 2)
     custom = sales.get("EntityDefinitions?$select=LogicalName&$filter=IsCustomEntity eq true")["value"]
-    assert [row["LogicalName"] for row in custom] == ["q2c_deal"]
+    assert [row["LogicalName"] for row in custom] == ["q2c_deal", "q2c_pastinvoice"]
     path = "EntityDefinitions(LogicalName='quotedetail')/Attributes(LogicalName='priceperunit')"
     assert sales.get(f"{path}/Microsoft.Dynamics.CRM.MoneyAttributeMetadata")["PrecisionSource"] == 1
 

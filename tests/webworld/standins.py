@@ -42,6 +42,7 @@ from tests import rights
 from tests.webworld.accounts import StandInCollections
 from tests.webworld.claims import claims, verified
 from tests.webworld.late import StandInAfterEnd
+from tests.webworld.maps import StandInChange
 from tests.webworld.syncs import StandInSync
 
 
@@ -420,6 +421,7 @@ WORKFLOWS = [
     StandInDelegations,
     StandInAfterEnd,
     StandInSync,
+    StandInChange,
     StandInLedger,
     StandInSalesFeed,
     StandInFinanceFeed,

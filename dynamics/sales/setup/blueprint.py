@@ -165,6 +165,13 @@ _PAYMENT: Mapping[IntEnum, str] = {
 }
 
 DEAL: Final = Table("q2c_Deal", "Deal", "Deals", Column("q2c_deal", "q2c_Name", "Name", "String", 200))
+PAST_INVOICE: Final = Table(
+    "q2c_PastInvoice",
+    "Past invoice",
+    "Past invoices",
+    Column("q2c_pastinvoice", "q2c_Name", "Invoice number", "String", 200),
+)
+OWN_TABLES: Final = (DEAL, PAST_INVOICE)
 
 COLUMNS: Final[tuple[Column, ...]] = (
     Column("quote", "q2c_ApprovalStatus", "Approval status", "Picklist", options=_APPROVAL),
@@ -212,12 +219,24 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("q2c_deal", "q2c_WaitingFor", "Waiting for", "String", 200, note="what it waits for; empty: nothing"),
     Column("q2c_deal", "q2c_WaitingSince", "Waiting since", "DateTime", note="since when"),
     Column("q2c_deal", "q2c_Link", "Link", "String", 500, format="Url", note="page of the deal"),
+    Column("q2c_pastinvoice", "q2c_Company", "Legal entity", "String", 10),
+    Column("q2c_pastinvoice", "q2c_FinanceKey", "Finance record", "String", 20, note="Finance's number of the record"),
+    Column("q2c_pastinvoice", "q2c_InvoiceAccount", "Invoice account", "String", 20, note="who is billed"),
+    Column("q2c_pastinvoice", "q2c_OrderAccount", "Ordering account", "String", 20, note="who ordered"),
+    Column("q2c_pastinvoice", "q2c_OrderNumber", "Order", "String", 20, note="empty: billed without an order"),
+    Column("q2c_pastinvoice", "q2c_Voucher", "Voucher", "String", 20),
+    Column("q2c_pastinvoice", "q2c_Reference", "Customer's reference", "String", 60),
+    Column("q2c_pastinvoice", "q2c_InvoicedOn", "Invoiced on", "DateTime", note="the day, at noon UTC"),
+    Column("q2c_pastinvoice", "q2c_DueOn", "Due on", "DateTime", note="the day, at noon UTC"),
+    Column("q2c_pastinvoice", "q2c_Total", "Total", "Money", note="with tax; less than nought: a credit note"),
+    Column("q2c_pastinvoice", "q2c_Tax", "Tax", "Money"),
 )
 
 RELATIONSHIPS: Final[tuple[Relationship, ...]] = (
     Relationship("q2c_quote_deals", "quote", "q2c_deal", "q2c_QuoteId", "Quote"),
     Relationship("q2c_salesorder_deals", "salesorder", "q2c_deal", "q2c_SalesOrderId", "Order"),
     Relationship("q2c_invoice_deals", "invoice", "q2c_deal", "q2c_InvoiceId", "Invoice"),
+    Relationship("q2c_account_pastinvoices", "account", "q2c_pastinvoice", "q2c_AccountId", "Customer"),
 )
 
 KEYS: Final[tuple[Key, ...]] = (
@@ -257,6 +276,7 @@ _CONFIGURATION = (
 )
 """Read by `q2c doctor` alone."""
 _DOCUMENTS = ("quote", "salesorder", "invoice")
+_OWN = tuple(table.name for table in OWN_TABLES)
 
 RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
     "Read": (
@@ -267,15 +287,15 @@ RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
             "organization",
             *_DOCUMENTS,
             *_ACTIVITIES,
-            "q2c_deal",
+            *_OWN,
             "audit",
             "annotation",
             *_CONFIGURATION,
         ),
     ),
-    "Write": (*_DOCUMENTS, "account", "opportunity", *_ACTIVITIES, "q2c_deal"),
-    "Create": ("account", "salesorder", "invoice", *_ACTIVITIES, "q2c_deal", "annotation"),
-    "Append": (*_DOCUMENTS, *_ACTIVITIES, "q2c_deal", "annotation"),
+    "Write": (*_DOCUMENTS, "account", "opportunity", *_ACTIVITIES, *_OWN),
+    "Create": ("account", "salesorder", "invoice", *_ACTIVITIES, *_OWN, "annotation"),
+    "Append": (*_DOCUMENTS, *_ACTIVITIES, *_OWN, "annotation"),
     "AppendTo": ("account", "contact", "opportunity", "product", "transactioncurrency", *_DOCUMENTS),
     "Assign": ("account", "salesorder", "invoice", *_ACTIVITIES, "q2c_deal"),
 }
@@ -306,7 +326,7 @@ STEPS: Final[tuple[Step, ...]] = (
 
 def columns_of(table: str) -> tuple[Column, ...]:
     """The product's own columns of a table, its primary one included, lookups not."""
-    primary = (DEAL.primary,) if table == DEAL.name else ()
+    primary = tuple(own.primary for own in OWN_TABLES if own.name == table)
     return primary + tuple(column for column in COLUMNS if column.table == table)
 
 

@@ -17,8 +17,8 @@ from dynamics.core.literals import key, query
 from dynamics.core.odata import Row
 from dynamics.sales.setup.blueprint import (
     COLUMNS,
-    DEAL,
     KEYS,
+    OWN_TABLES,
     RELATIONSHIPS,
     SOLUTION,
     TABLES,
@@ -26,6 +26,7 @@ from dynamics.sales.setup.blueprint import (
     Column,
     Key,
     Relationship,
+    Table,
     columns_of,
 )
 from dynamics.sales.setup.findings import (
@@ -88,9 +89,9 @@ class Schema(Section):
         self._changed: set[str] = set()
 
     async def look(self) -> list[Finding]:
-        """The table first, its columns, relationships, keys, change tracking."""
+        """The product's tables first, then columns, relationships, keys, change tracking."""
         tables = {name: await self._read(name) for name in dict.fromkeys((*TABLES, *TRACKED))}
-        found = [self._table(tables[DEAL.name])]
+        found = [self._table(own, tables[own.name]) for own in OWN_TABLES]
         for column in COLUMNS:
             found += self._column(column, tables[column.table])
         found += [self._relationship(each, tables[each.child]) for each in RELATIONSHIPS]
@@ -135,14 +136,14 @@ class Schema(Section):
 
     # --- how it differs ----------------------------------------------------------------------------------------------
 
-    def _table(self, found: _Found | None) -> Finding:
-        part = f"table {DEAL.name}"
+    def _table(self, own: Table, found: _Found | None) -> Finding:
+        part = f"table {own.name}"
         if found is None:
-            return Finding(part, "missing", self._create_table, "create it")
-        if found.kinds.get(DEAL.primary.name) != DEAL.primary.kind:
+            return Finding(part, "missing", partial(self._create_table, own), "create it")
+        if found.kinds.get(own.primary.name) != own.primary.kind:
             return Finding(
                 part,
-                f"it has no column {DEAL.primary.name}, or of another type than text",
+                f"it has no column {own.primary.name}, or of another type than text",
                 remedy=f"the table is not the product's: delete it, or use another environment. {AGAIN}",
             )
         return Finding(part)
@@ -228,19 +229,19 @@ class Schema(Section):
 
     # --- how it is repaired ------------------------------------------------------------------------------------------
 
-    async def _create_table(self) -> None:
+    async def _create_table(self, own: Table) -> None:
         body = {
             "@odata.type": f"{_CRM}.EntityMetadata",
-            "SchemaName": DEAL.schema_name,
-            "DisplayName": label(DEAL.label),
-            "DisplayCollectionName": label(DEAL.plural),
+            "SchemaName": own.schema_name,
+            "DisplayName": label(own.label),
+            "DisplayCollectionName": label(own.plural),
             "OwnershipType": "UserOwned",
             "HasActivities": False,
             "HasNotes": False,
             "ChangeTrackingEnabled": True,
-            "Attributes": [{**_attribute(DEAL.primary), "IsPrimaryName": True}],
+            "Attributes": [{**_attribute(own.primary), "IsPrimaryName": True}],
         }
-        await self._post(DEAL.name, "EntityDefinitions", body)
+        await self._post(own.name, "EntityDefinitions", body)
 
     async def _create_column(self, column: Column) -> None:
         path = key("EntityDefinitions", LogicalName=column.table) + "/Attributes"

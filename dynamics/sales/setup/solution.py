@@ -13,8 +13,8 @@ from dynamics.core.literals import literal, query
 from dynamics.core.odata import ODataClient
 from dynamics.sales.setup.blueprint import (
     COLUMNS,
-    DEAL,
     OPTION_PREFIX,
+    OWN_TABLES,
     PREFIX,
     PUBLISHER,
     SOLUTION,
@@ -136,7 +136,7 @@ class Contents(Section):
             )
             for row in rows:
                 ids = {each["LogicalName"]: str(each["MetadataId"]) for each in row["Attributes"]}
-                if table == DEAL.name:
+                if any(own.name == table for own in OWN_TABLES):
                     found[f"table {table}"] = _TABLE, str(row["MetadataId"]), ""
                     continue
                 for column in COLUMNS:

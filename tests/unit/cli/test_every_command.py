@@ -83,6 +83,8 @@ ANSWERS = {
     "sync stop": "sync stop customer --company usmf --reason why --token-file token --json",
     "sync conflicts": "sync conflicts customer --company usmf --json",
     "sync settle": "sync settle 0a1b2c3d4e5f --take sales --reason why --token-file token --json",
+    "history start": "history start invoice --company usmf --reason why --token-file token --json",
+    "history stop": "history stop invoice --company usmf --reason why --token-file token --json",
     "letters list": "letters list --json",
     "letters show": "letters show 0a1b2c3d4e5f --json",
     "letters propose": "letters propose 0a1b2c3d4e5f --value A --reason why --token-file token --json",
@@ -104,15 +106,15 @@ ANSWERS = {
 """How each command that reports is asked here; what needs a system that is away says so, in JSON or as a refusal."""
 NOT_HERE = {
     *("bus dead-letters", "bus retry", "collections list", "collections show", "collections letter", "compare"),
-    *("import", "load", "bench", "initial", "gate", "sync status"),
+    *("import", "load", "bench", "initial", "gate", "sync status", "history status"),
     *("map propose", "map plan", "map approve", "map refuse", "map withdraw", "map activate", "map rollback"),
     "map history",
     *("parallel start", "parallel status", "parallel report", "parallel export"),
 }
 """They need a bus, a Temporal, or the site or ledger of one. These ask them: tests/security/test_bus.py,
 tests/unit/cli/test_map_change.py, tests/scenarios/test_d_collections.py, tests/scenarios/test_e_going_live.py, and
-test_comparison.py, test_initial.py, test_sync.py and test_parallel.py of tests/workflows. What `bench` runs is minutes
-long.
+test_comparison.py, test_initial.py, test_sync.py, test_history.py and test_parallel.py of tests/workflows. What `bench`
+runs is minutes long.
 """
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dynamics.sales.setup.blueprint import COLUMNS, DEAL, KEYS, RELATIONSHIPS, RIGHTS, STEPS, Column
+from dynamics.sales.setup.blueprint import COLUMNS, KEYS, OWN_TABLES, RELATIONSHIPS, RIGHTS, STEPS, Column
 
 DOC = Path(__file__).parents[3] / "docs" / "tenant-set-up.md"
 BLOCK = re.compile(r"(<!-- from the blueprint: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+OWN = {table.schema_name.removeprefix("q2c_").lower(): table.name for table in OWN_TABLES}
+"""Name of a table's block, and its logical name."""
 ALTERNATE = {(key.table, key.column) for key in KEYS}
 
 
@@ -35,12 +37,13 @@ def rendered(name: str) -> str:
         rows = [f"| {right} | {', '.join(f'`{of}`' for of in tables)} |" for right, tables in RIGHTS.items()]
         return table("| Privilege | Tables |", rows)
     if name == "columns":
-        own = [column for column in COLUMNS if column.table != DEAL.name]
-        rows = [f"| {c.table} | `{c.name}` | {type_of(c)} | {notes_of(c)} |" for c in own]
+        theirs = [column for column in COLUMNS if column.table not in OWN.values()]
+        rows = [f"| {c.table} | `{c.name}` | {type_of(c)} | {notes_of(c)} |" for c in theirs]
         return table("| Table | Column | Type | Notes |", rows)
-    if name == "deal":
-        rows = [f"| `{c.name}` | {type_of(c)} | {notes_of(c)} |" for c in COLUMNS if c.table == DEAL.name]
-        rows += [f"| `{r.lookup.lower()}` (schema name `{r.lookup}`) | lookup of {r.parent} | |" for r in RELATIONSHIPS]
+    if name in OWN:
+        rows = [f"| `{c.name}` | {type_of(c)} | {notes_of(c)} |" for c in COLUMNS if c.table == OWN[name]]
+        lookups = [relation for relation in RELATIONSHIPS if relation.child == OWN[name]]
+        rows += [f"| `{r.lookup.lower()}` (schema name `{r.lookup}`) | lookup of {r.parent} | |" for r in lookups]
         return table("| Column | Type | Notes |", rows)
     rows = []
     for step in STEPS:
@@ -56,7 +59,7 @@ def page(text: str) -> str:
 def test_the_page_says_what_is_created() -> None:
     text = DOC.read_text(encoding="utf-8")
 
-    assert {found[2] for found in BLOCK.finditer(text)} == {"role", "columns", "deal", "steps"}
+    assert {found[2] for found in BLOCK.finditer(text)} == {"role", "columns", "steps", *OWN}
     assert text == page(text), f"write it again: python {__file__}"
 
 

@@ -338,6 +338,8 @@ OPERATIONS = {
     ("POST", "/late/{company}/{n}/dismiss"),
     ("GET", "/credit/{company}"),
     ("POST", "/credit/{company}/rebuild"),
+    ("GET", "/history/{company}/{kind}"),
+    ("POST", "/history/{company}/{kind}/run"),
     ("GET", "/sync/{company}/{entity}"),
     ("POST", "/sync/{company}/{entity}/run"),
     ("POST", "/sync/{company}/{entity}/settle"),
