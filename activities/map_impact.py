@@ -7,17 +7,23 @@ records that one side lacks. Where the records cannot tell, the most there can b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
 
 from activities import comparison_sql as sql
 from domain.entities.comparing import ComparedField
-from domain.entities.map_change import Base, Change, Impact, KeptRecords, changes
+from domain.entities.map_change import Base, Change, Impact, KeptRecords, MapPlan, changes, countable, plan_of
+from domain.entities.map_run import Candidate, moves
 from domain.entities.model import DataMap, FieldMap, Owner, SideName
+from domain.entities.sync_records import key_of
 from ledger.pages import sha256_of
 
 SIDES: Final[tuple[SideName, ...]] = get_args(SideName)
 PAIRS: Final = "pairs"
+RECORDS: Final = "records"
+"""Folder below that of data, where comparisons keep records."""
 
 
 class RecordsChanged(Exception):
@@ -48,16 +54,80 @@ def impacts(base: Base, after: DataMap, records: Sequence[KeptRecords], folder: 
     found = changes(base.data, after)
     if base.data is None or not records or not found:
         return [Impact(change=each) for each in found]
-    with sql.opened(spill) as db:
-        for side in SIDES:
-            _load(db, side, base.data, [_file(folder, side, each) for each in records])
-        joined = _join(db, base.data)
+    with _opened(base.data, records, folder, spill) as (db, joined):
         questions = [_question(each, base.data, after, joined) for each in found]
         counts = _counted(db, questions)
     return [
         Impact(change=each, records=count, exact=question.exact)
         for each, question, count in zip(found, questions, counts, strict=True)
     ]
+
+
+def plan_over(
+    number: int, after: DataMap, base: Base, records: Iterable[KeptRecords], data_dir: Path, made_at: datetime
+) -> MapPlan:
+    """The plan of a proposed map, counted over the records that comparisons kept. Raises as ``impacts``."""
+    kept = countable(base.data, records)
+    counted = impacts(base, after, kept, data_dir / RECORDS, data_dir / "spill")
+    return plan_of(number, base, after, kept, counted, made_at)
+
+
+def candidates(
+    base: Base, after: DataMap, records: Iterable[KeptRecords], data_dir: Path, *, most: int | None
+) -> list[Candidate]:
+    """Records of both sides that the changes of a map hit, none where the records do not tell their keys.
+
+    Args:
+        base: the maps in force.
+        after: the proposed map.
+        records: those that comparisons kept.
+        data_dir: where they are.
+        most: so many of each change and company, in an order that only their keys give; None: all that a change hits
+            whose values it moves.
+
+    Raises:
+        RecordsChanged: a file is missing, or not what the ledger noted.
+    """
+    kept, found = countable(base.data, records), changes(base.data, after)
+    if base.data is None or not kept or not found:
+        return []
+    hits: dict[Candidate, None] = {}
+    with _opened(base.data, kept, data_dir / RECORDS, data_dir / "spill") as (db, joined):
+        if not joined:
+            return []
+        for each in found if most else [each for each in found if moves(each, after)]:
+            for row in _hit(db, _question(each, base.data, after, joined), base.data, most):
+                company, *parts = row
+                if key := key_of(tuple(map(str, parts))):
+                    hits[Candidate(str(company), key, each.kind)] = None
+    return list(hits)
+
+
+def _hit(db: sql.Connection, question: Question, data: DataMap, most: int | None) -> Iterator[tuple[object, ...]]:
+    """Company and key of the pairs that a question is about."""
+    named = ", ".join(f"v{n}" for n in _key_order(data))
+    some = f" QUALIFY row_number() OVER (PARTITION BY company ORDER BY md5(k)) <= {most}" if most else ""
+    for source in question.sources:
+        if source == PAIRS:
+            asked = f"SELECT f.* FROM {_from(PAIRS)} WHERE {question.condition}"
+        else:
+            side = source.partition("_")[0]
+            if side not in SIDES or source != f"{side}_all":
+                continue
+            other = SIDES[1 - SIDES.index(side)]
+            asked = f"SELECT * FROM {side} WHERE ({question.condition}) AND k IN (SELECT k FROM {other})"
+        yield from db.execute(f"SELECT company, {named} FROM ({asked}){some} ORDER BY md5(k)").fetchall()
+
+
+@contextmanager
+def _opened(
+    data: DataMap, records: Sequence[KeptRecords], folder: Path, spill: Path
+) -> Iterator[tuple[sql.Connection, bool]]:
+    """The records of both sides, and whether they tell which ones are pairs."""
+    with sql.opened(spill) as db:
+        for side in SIDES:
+            _load(db, side, data, [_file(folder, side, each) for each in records])
+        yield db, _join(db, data)
 
 
 def _file(folder: Path, side: SideName, records: KeptRecords) -> str:
@@ -105,6 +175,13 @@ def _key_fields(data: DataMap) -> list[int]:
     return found if len(found) == len(columns) == len(beside) else []
 
 
+def _key_order(data: DataMap) -> list[int]:
+    """The same in the order of the key, as a sync names a record."""
+    assert data.finance is not None
+    of = {field.finance: n for n, field in enumerate(data.fields.values())}
+    return [of[column] for column in data.finance.key if column != data.company.finance]
+
+
 def _counted(db: sql.Connection, questions: Iterable[Question]) -> list[int]:
     """The answer to each, in one look at each source; of several sources the greatest."""
     asked = list(questions)
@@ -135,7 +212,8 @@ def _question(change: Change, before: DataMap, after: DataMap, joined: bool) -> 
         return _of_field(parts[2], n, before, after, joined) or Question(everything, exact=False)
     if parts[-1] in ("creates", "constants", "left_to_system", "follows") and joined:
         return Question((f"{parts[0]}_lacks",))
-    if parts[-1] in ("filter", "modified") or (len(parts) == 1 and parts[0] in SIDES):
+    at_most = parts[-1] in ("filter", "modified", "if_finance_deletes", "if_sales_deletes")
+    if at_most or (len(parts) == 1 and parts[0] in SIDES):
         return Question(everything, exact=False)
     return Question(everything)
 

@@ -47,7 +47,8 @@ _REFUSED: Final[Mapping[SideName, LetterCause]] = {
 
 def again_at(due: Due) -> datetime:
     """When a record is looked at again that somebody edits at this moment, or of which nothing is known."""
-    return datetime.now(UTC) + min(AGAIN * 2 ** min(due.tries, 10), LONGEST)
+    rest: timedelta = min(AGAIN * 2 ** min(due.tries, 10), LONGEST)
+    return datetime.now(UTC) + rest
 
 
 @dataclass
@@ -56,6 +57,8 @@ class Records:
 
     finance: dict[str, Row]
     sales: dict[str, list[Row]]
+    several: frozenset[str] = frozenset()
+    """Keys that several records of Finance have: nobody can say which of them is meant, and none is in ``finance``."""
 
 
 @dataclass
@@ -76,6 +79,7 @@ class Done:
     to_sales: bool = False
     undone: int = 0
     created: bool = False
+    finance_version: str = ""
 
 
 async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: Sequence[str]) -> Records:
@@ -86,10 +90,17 @@ async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: 
     """
     parts = [parts_of(key) for key in keys]
     there = await in_finance.together(finance.read_keys(plan, parts))
-    found = {key_of(changes.finance_key(plan, row)): row for answer in there for row in answer.rows()}
+    found: dict[str, Row] = {}
+    several: set[str] = set()
+    for row in (row for answer in there for row in answer.rows()):
+        one = key_of(changes.finance_key(plan, row))
+        if one in found:
+            several.add(one)
+        found[one] = row
     here = await in_sales.together(changes.rows_of_keys(plan, parts))
     rows = {key: answer.rows() for key, answer in zip(keys, here, strict=True)}
-    return Records({key: row for key, row in found.items() if key in rows}, rows)
+    known = {key: row for key, row in found.items() if key in rows and key not in several}
+    return Records(known, rows, frozenset(several))
 
 
 def pair_of(plan: SyncPlan, due: Due, there: Row, row: Row) -> Pair:
@@ -106,27 +117,31 @@ def pair_of(plan: SyncPlan, due: Due, there: Row, row: Row) -> Pair:
     )
 
 
-def lone(plan: SyncPlan, due: Due, there: Row | None, rows: Sequence[Row]) -> Looked | None:
+def lone(plan: SyncPlan, due: Due, read: Records) -> Looked | None:
     """What a look comes to where there are not one record and one row; None: there are.
 
     A record that only one side has is left to the steps that create it, unless both sides had it.
     """
     known = due.known
+    there, rows, several = read.finance.get(due.key), read.sales[due.key], due.key in read.several
     if there is not None and len(rows) == 1:
         return None
-    if there is None and not rows:
+    if there is None and not rows and not several:
         return Looked(due=due, gone=True, agreed=frozenset({_WHOLE, *(field.name for field in plan.fields)}))
     row = rows[0] if len(rows) == 1 else None
     cause = None
-    if len(rows) > 1:
+    if len(rows) > 1 or several:
         cause = LetterCause.DUPLICATE
-    elif known.paired:
-        cause = LetterCause.DELETED_IN_FINANCE if there is None else LetterCause.DELETED_IN_SALES
-    letters = [] if cause is None else [NewLetter(cause=cause, text=_OF_RECORD[cause])]
+    elif known.paired and there is None and not plan.deactivates:
+        cause = LetterCause.DELETED_IN_FINANCE
+    elif known.paired and there is not None and not plan.makes_anew:
+        cause = LetterCause.DELETED_IN_SALES
+    letters = [] if cause is None else [NewLetter(cause=cause, text=_SEVERAL if several else _OF_RECORD[cause])]
     return Looked(
         due=due,
         sales_id="" if row is None else str(row[plan.sales.id]),
         paired=known.paired,
+        deactivated=known.deactivated,
         fields=known.fields,
         sales_version=0 if row is None else changes.version_of(row),
         content="" if there is None else changes.content_of(plan, there),
@@ -134,6 +149,7 @@ def lone(plan: SyncPlan, due: Due, there: Row | None, rows: Sequence[Row]) -> Lo
     )
 
 
+_SEVERAL: Final = "Several records of Finance have this key; none of them is taken over"
 _OF_RECORD: Final[Mapping[LetterCause, str]] = {
     LetterCause.DUPLICATE: "Several rows of Sales have this key; none of them is written",
     LetterCause.DELETED_IN_FINANCE: "Finance has the record no more; the row of Sales stays as it is",
@@ -152,26 +168,72 @@ class Applying:
         self._writer = writer
         self._creating = None if plan.creation is None else Creating(plan, in_sales, writer)
 
-    async def look(self, due: Due, there: Row | None, rows: Sequence[Row]) -> Done:
+    async def look(self, due: Due, read: Records) -> Done:
         """Look at one record as it was read, and write what is to be.
 
         Raises:
             DynamicsError: a system does not answer; nothing is known of what was written, and a look finds out.
         """
-        alone = lone(self._plan, due, there, rows)
+        alone = lone(self._plan, due, read)
+        there, rows = read.finance.get(due.key), read.sales[due.key]
         if alone is not None and there is not None and self._is_to_be_made(alone):
             return await self._make(alone, there)
+        if alone is not None and there is None and rows and alone.paired and self._plan.deactivates:
+            return await self._set_state(alone, rows[0], _INACTIVE)
         if alone is not None or there is None:
             assert alone is not None
             return Done(alone)
+        if due.known.deactivated and rows[0].get(changes.STATE) not in (None, _ACTIVE):
+            return await self._restore(due, there, rows[0])
+        return await self._merge(due, there, rows)
+
+    async def _merge(self, due: Due, there: Row, rows: Sequence[Row]) -> Done:
         pair = pair_of(self._plan, due, there, rows[0])
         merged = merge(self._plan.fields, pair)
-        return await self._write(due, there, rows[0], pair, merged)
+        return await self.write(due, there, rows[0], pair, merged)
 
     def _is_to_be_made(self, alone: Looked) -> bool:
         """Whether Sales gets a row: it has none, never had one, and the map makes them."""
-        in_sales = alone.paired or bool(alone.sales_id) or bool(alone.letters)
-        return self._creating is not None and not in_sales and is_to_be_made(alone.due, alone.content)
+        if self._creating is None or alone.sales_id or alone.letters:
+            return False
+        return alone.paired or is_to_be_made(alone.due, alone.content)
+
+    async def _restore(self, due: Due, there: Row, row: Row) -> Done:
+        """Activate the row of a record that Finance has again, and go on with it."""
+        as_is = Looked(
+            due=due,
+            sales_id=str(row[self._plan.sales.id]),
+            paired=True,
+            deactivated=True,
+            fields=due.known.fields,
+            sales_version=changes.version_of(row),
+        )
+        done = await self._set_state(as_is, row, _ACTIVE)
+        if not done.to_sales:
+            return done
+        read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
+        rows = read.sales[due.key] or [row]
+        merged = await self._merge(due, read.finance.get(due.key, there), rows)
+        merged.to_sales = True
+        return merged
+
+    async def _set_state(self, as_is: Looked, row: Row, state: int) -> Done:
+        """Activate or deactivate a row, on the version that was read; nothing where it is so already."""
+        in_order = as_is.model_copy(update={"agreed": frozenset({_WHOLE})})
+        if row.get(changes.STATE) == state or (state == _INACTIVE and row.get(changes.STATE) != _ACTIVE):
+            return Done(in_order)
+        note = (_GONE, _GONE_WORDS) if state == _INACTIVE else None
+        entity_set, etag = self._plan.sales.entity_set, str(row.get("@odata.etag", ""))
+        try:
+            await self._writer.to_sales(entity_set, as_is.sales_id, {changes.STATE: state}, etag, note)
+        except (Unreachable, Throttled):
+            raise
+        except (Stale, Transient, UnknownOutcome):
+            return Done(as_is.model_copy(update={"again_at": again_at(as_is.due)}))
+        except (Refused, NotFound, Conflict) as error:
+            letter = NewLetter(cause=LetterCause.REFUSED_BY_SALES, text=words_of(error))
+            return Done(as_is.model_copy(update={"letters": (letter,)}))
+        return Done(in_order.model_copy(update={"deactivated": state == _INACTIVE}), to_sales=True)
 
     async def _make(self, alone: Looked, there: Row) -> Done:
         """Make the row of Sales that a record lacks, and read it back."""
@@ -212,17 +274,18 @@ class Applying:
             agreed=frozenset({_WHOLE, *agreed}),
         )
 
-    async def _write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
+    async def write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
+        """Write what a pair is to have, and read it back. Raises as ``look``."""
         sent = await self.send(there, row, merged, pair)
         if sent.done.to_finance or sent.done.to_sales:
             read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
-            there, rows = read.finance.get(due.key, there), read.sales.get(due.key) or [row]
-            row = rows[0]
+            there, row = read.finance.get(due.key, there), (read.sales[due.key] or [row])[0]
         looked = self.shown(due, there, row, sent.done, sent.findings)
         if sent.stale:
             looked = looked.model_copy(update={"again_at": again_at(due)})
         to_finance, to_sales = bool(sent.done.to_finance), bool(sent.done.to_sales)
-        return Done(looked, to_finance, to_sales, len(merged.undone) if to_finance or to_sales else 0)
+        undone = len(merged.undone) if to_finance or to_sales else 0
+        return Done(looked, to_finance, to_sales, undone, finance_version=str(there.get("@odata.etag", "")))
 
     async def send(self, there: Row, row: Row, merged: Merged, pair: Pair) -> Sent:
         """Write what is to be to both sides, each on the version that was read; a request a side.
@@ -304,7 +367,11 @@ class Applying:
             )
 
 
+_ACTIVE: Final = 0
+_INACTIVE: Final = 1
 _NOTE: Final = "Changed back: the value is kept in Finance"
+_GONE: Final = "Deactivated: Finance has the record no more"
+_GONE_WORDS: Final = "It was deleted in Finance. Where it is there again, this row is activated by itself."
 
 
 def _undone(name: str, now: Both) -> str:

@@ -68,13 +68,12 @@ class Creating:
             finding = Finding(field="", cause=LetterCause.NOT_TELLABLE, text=self._creation.trouble)
             return {one: Made(row_id=ids[one], findings=(finding,)) for one in records}
         made = {one: Made(row_id=ids[one], findings=_TAKEN) for one in await self._taken(list(records))}
-        wanted = {one: self._values(row) for one, row in records.items() if one not in made}
-        constants = {path: value for path, value in self._creation.constants.items() if "." in path}
+        wanted = {one: values_of_new(self._plan, row) for one, row in records.items() if one not in made}
         await self._lookups.find(
             (path, value)
-            for values, findings in wanted.values()
+            for one, (values, findings) in wanted.items()
             if not findings
-            for path, value in {**values, **constants}.items()
+            for path, value in self._given(records[one], values).items()
             if "." in path
         )
         bodies: dict[str, Row] = {}
@@ -94,18 +93,12 @@ class Creating:
         answers = await self._in_sales.together(paths)
         return [one for one, answer in zip(keys, answers, strict=True) if answer.rows()]
 
-    def _values(self, row: Row) -> tuple[dict[str, str], list[Finding]]:
-        plan = self._plan
-        values = {field.name: text_of(row.get(field.finance)) or "" for field in plan.fields}
-        return new_values(plan.fields, values, values[plan.currency] if plan.currency else "")
-
     def _body(self, row: Row, values: Mapping[str, str], findings: list[Finding]) -> Row:
         """What a request says of a new row; what it cannot say is added to the findings."""
         plan = self._plan
         names = {field.sales: field.name for field in plan.fields}
-        key = dict(zip(plan.sales_key, changes.finance_key(plan, row), strict=True))
         body: dict[str, Any] = dict(self._creation.company)
-        for column, value in {**self._creation.constants, **values, **key}.items():
+        for column, value in self._given(row, values).items():
             try:
                 if "." in column:
                     body |= self._lookups.bound(column, value)
@@ -115,6 +108,12 @@ class Creating:
                 text = str(error) if "." in column else f"{value[:100]!r} is no value of {column}"
                 findings.append(Finding(field=names.get(column, ""), cause=LetterCause.NOT_TELLABLE, text=text))
         return body
+
+    def _given(self, row: Row, values: Mapping[str, str]) -> dict[str, str]:
+        """All that a new row is given, by column: constants, values, and its key."""
+        plan = self._plan
+        key = dict(zip(plan.sales_key, changes.finance_key(plan, row), strict=True))
+        return {**self._creation.constants, **values, **key}
 
     async def _send(
         self, bodies: Mapping[str, Row], ids: Mapping[str, str], values: Mapping[str, Mapping[str, str]]
@@ -137,6 +136,12 @@ class Creating:
             else:
                 raise error
         return made
+
+
+def values_of_new(plan: SyncPlan, row: Row) -> tuple[dict[str, str], list[Finding]]:
+    """The values of the row that a record of Finance asks for, by column of Sales, and why it cannot be made."""
+    values = {field.name: text_of(row.get(field.finance)) or "" for field in plan.fields}
+    return new_values(plan.fields, values, values[plan.currency] if plan.currency else "")
 
 
 def words_of(error: DynamicsError) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +20,10 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import for_deal, refused
 from activities.heartbeat import note_progress
+from activities.map_looks import MapLooks
 from activities.signatures import FailureType
-from activities.sync_apply import Applying, lone, pair_of, read_both
+from activities.sync_apply import Applying, Records, lone, pair_of, read_both
+from activities.sync_creating import values_of_new
 from activities.sync_signatures import (
     Applied,
     ApplyChanges,
@@ -53,7 +55,6 @@ from dynamics.bulk.changes import SyncPlan
 from dynamics.bulk.new_rows import Creation
 from dynamics.bulk.reader import Reader
 from dynamics.core.errors import Conflict, NotFound, Refused
-from dynamics.core.odata import Row
 from dynamics.sales.client import Dataverse
 from dynamics.sales.metadata import read_running_maps
 from dynamics.synced import SyncWriter
@@ -106,7 +107,7 @@ class Plans:
         known = self._known.get(of)
         if known is None or anew or time.monotonic() - known[0] > REMEMBERED_SECONDS:
             data, breaks = await self._map(ask.entity)
-            known = time.monotonic(), await self._plan(data, ask.company), breaks
+            known = time.monotonic(), await self.by(data, ask.company), breaks
             self._known[of] = known
         return known[1], known[2]
 
@@ -128,12 +129,15 @@ class Plans:
         broken = [f"rule {each.rule}: {each.problem}" for each in report.findings if each.entity == entity]
         return file.data, "; ".join(broken)[:1_000]
 
-    async def _plan(self, data: DataMap, company: str) -> SyncPlan:
+    async def by(self, data: DataMap, company: str) -> SyncPlan:
+        """What records of a company are read and written by, under any map. Raises as ``of``."""
         units = self._policy.entity_map.business_units
         if company not in units.values():
             raise CannotCompare(f"{company} is no company of business_units in entity_map.yaml")
-        if data.company.scope is Scope.SHARED:
-            raise CannotCompare(f"{data.entity} belongs to no company: it cannot be kept in step yet")
+        if data.company.scope is Scope.SHARED and company != min(units.values()):
+            raise CannotCompare(
+                f"{data.entity} belongs to no company and is kept in step once: name the company {min(units.values())}"
+            )
         require_comparable(data, company)
         assert data.sales is not None
         table = await sales.read_table(self._reader, data.sales.table)
@@ -160,9 +164,11 @@ def plan_of(data: DataMap, of: Comparison, kinds: dict[str, str], creation: Crea
         modified=data.sales.modified or "modifiedon",
         currency=currency,
         kinds=kinds,
-        company_column=data.company.finance,
+        company_column="" if data.company.scope is Scope.SHARED else data.company.finance,
         every_seconds=ROUND_SECONDS.get(data.frequency, 3_600),
         creation=creation,
+        deactivates=data.sales.if_finance_deletes == "deactivate",
+        makes_anew=data.sales.if_sales_deletes == "create",
     )
     changes.require_syncable(plan)
     return plan
@@ -202,7 +208,8 @@ class SalesSync(SalesSyncActivities):
                 # Any refusal of a link says that it has expired: all rows are read, and what is not there was deleted.
                 await self._ledger.move(of, "sales", {"readings": int(place.get("readings", 0))})
                 return ChangesRead(more=True, expired=str(error)[:500])
-            changed, deleted = changes.sales_changes(plan, page.rows)
+            keys = await changes.read_keys(plan, self._reader, page.rows)
+            changed, deleted = changes.sales_changes(plan, page.rows, keys)
             more = page.next_link is not None
             after = {"link": page.next_link or page.delta_link or "", "reading": reading if more else 0}
             after["readings"] = max(reading, int(place.get("readings", 0)))
@@ -216,9 +223,16 @@ class FinanceSync(FinanceSyncActivities):
     """What a sync reads of Finance, and what it does."""
 
     def __init__(
-        self, plans: Plans, in_finance: Reader, in_sales: Reader, writer: SyncWriter, ledger: SyncLedger
+        self,
+        plans: Plans,
+        in_finance: Reader,
+        in_sales: Reader,
+        writer: SyncWriter,
+        ledger: SyncLedger,
+        map_looks: MapLooks,
     ) -> None:
         """Read by the readers what ``plans`` say, write by the writer; note it in the ledger."""
+        self._map_looks = map_looks
         self._plans = plans
         self._reader = in_finance
         self._in_sales = in_sales
@@ -305,14 +319,18 @@ class FinanceSync(FinanceSyncActivities):
         with _in_words():
             of = Of(ask.entity, ask.company)
             plan, resting = await self._plans.of(ask)
-            resting = resting or in_place_of_sync(await self._ledger.other_writer(of, datetime.now(UTC)))
-            figures, lags = SyncFigures(), dict[Source, float]()
+            held = in_place_of_sync(await self._ledger.other_writer(of, datetime.now(UTC)))
+            of_maps = await self._map_looks.some(of, ask.most, plan.map_hash, resting or held)
+            if of_maps.anew:
+                plan, resting = await self._plans.of(ask, anew=True)
+            resting = resting or held
+            figures, lags = of_maps.figures, dict[Source, float]()
             wanted = [] if resting else await self._ledger.due(of, datetime.now(UTC), ask.most)
             if wanted:
                 read = await read_both(plan, self._reader, self._in_sales, [due.key for due in wanted])
                 applying = Applying(plan, self._reader, self._in_sales, self._writer)
                 for number, due in enumerate(wanted):
-                    done = await applying.look(due, read.finance.get(due.key), read.sales[due.key])
+                    done = await applying.look(due, read)
                     kept = await self._ledger.keep(of, done.looked, datetime.now(UTC))
                     figures = figures.plus(
                         SyncFigures(
@@ -331,7 +349,7 @@ class FinanceSync(FinanceSyncActivities):
             now_due, waiting = await self._ledger.waiting(of, datetime.now(UTC))
             return Applied(
                 figures=figures,
-                due=now_due,
+                due=now_due + of_maps.left,
                 waiting=waiting,
                 lag_seconds=lags,
                 letters=await self._ledger.standing(of),
@@ -376,16 +394,20 @@ class FinanceSync(FinanceSyncActivities):
             read = await read_both(plan, self._reader, self._in_sales, keys)
             items: dict[str, str] = {}
             for letter in letters:
-                items[letter.letter_id] = _would(plan, letter, read.finance.get(letter.at), read.sales[letter.at])
+                items[letter.letter_id] = _would(plan, letter, read)
             done = sum(not text for text in items.values())
             words = {letter: text or "would be applied" for letter, text in items.items()}
             return Tried(letters=len(letters), last=letters[-1].letter_id, done=done, items=words)
 
 
-def _would(plan: SyncPlan, letter: Letter, there: Row | None, rows: Sequence[Row]) -> str:
+def _would(plan: SyncPlan, letter: Letter, read: Records) -> str:
     """Why a letter would stand if it were tried now; empty: it would end, unless a system refuses the write."""
     due = Due(key=letter.at, source="person", seen_at="", anew=(letter.field,) if letter.field else ())
-    alone = lone(plan, due, there, rows)
+    alone = lone(plan, due, read)
+    there, rows = read.finance.get(due.key), read.sales[due.key]
+    if alone is not None and there is not None and not rows and plan.creation is not None:
+        _, findings = values_of_new(plan, there)
+        return next((each.text or each.cause for each in findings), alone.letters[0].text if alone.letters else "")
     if alone is not None or there is None:
         return letter.text
     found = merge(plan.fields, pair_of(plan, due, there, rows[0]))

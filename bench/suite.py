@@ -27,6 +27,7 @@ from temporalio.client import Client
 from bench import deal_cost
 from bench.deal_cost import cpu_ms, running
 from bench.floor import QUEUE, Floor
+from bench.waiting import Payers
 from demo.actions import history_cost
 from demo.ports import free_ports
 from demo.temporal_server import dev_server_command, wait_ready
@@ -41,6 +42,8 @@ from tests.stack import Stack, line
 SYSTEMS: Final = ("dataverse", "finance")
 SLOW_MS: Final = 250
 WATCHED_SECONDS: Final = 60.0
+SETTLED_SECONDS: Final = 30.0
+"""What was just begun has come to rest by then."""
 LIFTED: Final = {
     "Q2C_DATAVERSE_REQUESTS_PER_SECOND": "1000",
     "Q2C_FINANCE_REQUESTS_PER_SECOND": "1000",
@@ -256,18 +259,18 @@ async def _floor_history(activities: int) -> tuple[int, int]:
 
 
 async def waiting(size: Size) -> list[Figure]:
-    """What deals cost that wait: few, ten times as many, and none."""
+    """What deals cost that wait for their payment: few, ten times as many, and one."""
     many, figures = size.of(10_000, 100), []
     with stack(**LIFTED) as of:
+        payers = await Payers.of(of)
+        await asyncio.sleep(SETTLED_SECONDS)
         idle = await _watched(of)
-        done = 0
         for count in (many // 10, many):
-            await load(of, count - done, 1_200)
-            done = count
-            await asyncio.sleep(10)
+            await payers.become(count)
+            await asyncio.sleep(SETTLED_SECONDS)
             seen = await _watched(of)
             figures += [
-                Figure(f"{count:,} deals waiting: {name}", seen[name], unit, idle[name], "no deal")
+                Figure(f"{count:,} deals waiting: {name}", seen[name], unit, idle[name], "one deal")
                 for name, unit in (
                     ("worker, processor s an hour", "s"),
                     ("Temporal, processor s an hour", "s"),

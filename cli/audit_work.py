@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -22,11 +22,13 @@ from ledger.audit import AuditStore
 from ledger.database import Database, LedgerError, open_database
 from ledger.export import ExportRefused, verify_file
 from ledger.export import export as write_export
+from ledger.map_looks import expire_older
 from ledger.reads import MOST, AuditReader, AuditRow
 from ledger.retention import Pruned, PruneRefused
 from ledger.retention import prune as remove_old
 from ledger.signing import AuditVerifier, SignatureWrong
 from policies import retention
+from policies.activation_files import limits_of_file
 from workers.audit_keys import exports_signer
 from workers.settings import Settings, SettingsError
 
@@ -143,6 +145,8 @@ def prune(*, as_json: bool) -> None:
             removed.append(await remove_old(database, policy, signer, company, now=datetime.now(UTC)))
             if not as_json:
                 result(f"{company}: {removed[-1].records} records removed")
+        days = timedelta(days=limits_of_file(settings.policies).before_image_days)
+        await expire_older(database, datetime.now(UTC) - days)
         return removed
 
     removed = _on_ledger(work)

@@ -13,7 +13,16 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from cli import bulk_checks, bus_checks, event_checks, notice_checks, reach, web_checks
+from cli import (
+    bulk_checks,
+    bus_checks,
+    event_checks,
+    notice_checks,
+    reach,
+    reading_checks,
+    telemetry_checks,
+    web_checks,
+)
 from cli.check import Check, failed, not_checked, ok
 from domain.policy import Policy, PolicyError
 from dynamics.core.auth import ClientCredentials
@@ -76,13 +85,10 @@ async def run_checks() -> AsyncIterator[Check]:
     async for check in _dynamics(settings, policy):
         yield check
     yield await _audit_store(settings)
-    async for check in web_checks.run(settings):
-        yield check
-    async for check in bus_checks.run(settings):
-        yield check
-    async for check in notice_checks.run(settings):
-        yield check
-    async for check in bulk_checks.run(settings):
+    for part in (web_checks, bus_checks, reading_checks, notice_checks, bulk_checks):
+        async for check in part.run(settings):
+            yield check
+    async for check in telemetry_checks.run():
         yield check
 
 

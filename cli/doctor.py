@@ -33,7 +33,9 @@ def doctor(json: JsonOption = False) -> None:
     Entra ID and the redirect URI; Dataverse with each part that `q2c setup
     dataverse` creates; Finance, its entity sets and the posting service; the web
     application and what is reported to it, the Service Bus where one is set
-    included. What cannot be looked at is "not checked", with the reason.
+    included; virtual tables and assistants, where they are set up; the collector
+    of traces and metrics. What cannot be looked at is "not checked", with the
+    reason.
     """
     from workers.logs import configure_logging
 

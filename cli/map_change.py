@@ -39,13 +39,17 @@ q2c map withdraw customer 3 "a mistake" --token-file token
     it ends without effect; only who proposed it withdraws it
 
 q2c map activate customer 3 "approved by both" --token-file token
-    once two others have approved
+    once two others have approved: tried on some records, then in force
+
+q2c map history customer
+    what came of it
 """
 
 ROLLBACK_EXAMPLES = """Examples:
 
 q2c map rollback customer "wrong owner of phones" --token-file token
-    the former version is in force again
+    the former version is in force again, and what the change wrote is
+    restored where nobody has edited it since; q2c map history lists the rest
 """
 
 HISTORY_EXAMPLES = """Examples:
@@ -143,7 +147,11 @@ def withdraw(
 def activate(
     entity: EntityArgument, n: NumberArgument, reason: ReasonArgument, token_file: TokenOption, json: JsonOption = False
 ) -> None:
-    """Put a map in force that two others approved.
+    """Put a map in force that two others approved, once it was tried.
+
+    Some of the records it hits are written by their sync, read again and
+    compared. The first one that is refused or still differs stops it, and what
+    was tried is taken back.
 
     The exit code is 1 where that was refused or the site does not answer.
     """
@@ -153,7 +161,7 @@ def activate(
 
 
 def rollback(entity: EntityArgument, reason: ReasonArgument, token_file: TokenOption, json: JsonOption = False) -> None:
-    """Put the former version of a map in force again.
+    """Put the former version of a map in force again, and take its change back.
 
     The exit code is 1 where that was refused or the site does not answer.
     """
@@ -163,7 +171,7 @@ def rollback(entity: EntityArgument, reason: ReasonArgument, token_file: TokenOp
 
 
 def history(entity: EntityArgument, json: JsonOption = False) -> None:
-    """List every version of a map, and what was proposed."""
+    """List every version of a map, what was proposed, and what the last change did to records."""
     from cli import map_change_work
 
     map_change_work.history(entity, as_json=json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +15,8 @@ from cli.data_extra import require_data_extra
 from cli.late_work import asked, refusal
 from cli.output import fail, note, result, result_as_json
 from domain.entities.identity import hash_of
-from domain.entities.map_change import Base, KeptRecords, MapPlan, countable, plan_of
+from domain.entities.map_change import Base, KeptRecords, MapPlan
+from domain.entities.map_run import MapChangeShown
 from domain.entities.model import DataMap
 from domain.refusals import Refusal
 from ledger import map_versions
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SHOWN = 50
-RECORDS = "records"
-"""Folder below that of data, where comparisons keep records."""
 
 
 def propose(file: Path, reason: str, token_file: Path, *, as_json: bool) -> int:
@@ -79,14 +78,12 @@ def plan(entity: str, number: int, file: Path | None, *, as_json: bool) -> int:
 
 def make_plan(number: int, data: DataMap, base: Base, records: tuple[KeptRecords, ...], data_dir: Path) -> MapPlan:
     """The plan of a map, counted over the records that comparisons kept; ends the command where they are others."""
-    from activities.map_impact import RecordsChanged, impacts
+    from activities.map_impact import RecordsChanged, plan_over
 
-    kept = countable(base.data, records)
     try:
-        counted = impacts(base, data, kept, data_dir / RECORDS, data_dir / "spill")
+        return plan_over(number, data, base, records, data_dir, datetime.now(UTC))
     except RecordsChanged as error:
         fail(str(error))
-    return plan_of(number, base, data, kept, counted, datetime.now(UTC))
 
 
 def say(do: str, entity: str, number: int, reason: str, token_file: Path, *, as_json: bool) -> int:
@@ -107,7 +104,7 @@ def rollback(entity: str, reason: str, token_file: Path, *, as_json: bool) -> in
     if refused:
         return refusal(refused, {"accepted": False, "detail": refused}, as_json=as_json)
     now = next((each["hash"] for each in shown["versions"] if each["until"] is None), "")
-    body = {"message_id": str(uuid.uuid4()), "seen": now, "why": reason}
+    body = {"message_id": str(uuid.uuid4()), "seen": now, "plan": shown.get("plan_in_force", ""), "why": reason}
     answer, refused = asked("POST", f"{place}/rollback", token_file, json=body)
     return _said(answer, refused, f"{entity}: the former version is in force", as_json=as_json)
 
@@ -128,6 +125,22 @@ def history(entity: str, *, as_json: bool) -> None:
     for each in kept.proposals:
         approvals = f"{len(each.counting)} of 2 approvals" if each.plan else "no plan yet"
         result(f"proposal {each.number:>2}  {hash_of(each.data)[:8]}  {each.status.value:<9}  {approvals}  {each.why}")
+    if kept.change is not None:
+        for line in _of_change(kept.change):
+            result(line)
+
+
+def _of_change(change: MapChangeShown) -> Iterator[str]:
+    """What the newest change did to records."""
+    yield f"change by proposal {change.number}: {change.status.value}{change.text and f': {change.text}'}"
+    figures = change.figures
+    for name, counts in (("tried", figures.tried), ("applied", figures.applied), ("taken back", figures.taken_back)):
+        if counts:
+            yield f"  {name}: " + ", ".join(f"{number:,} {status.value}" for status, number in counts.items())
+    if figures.read_only:
+        yield f"  nothing was written in {', '.join(each.upper() for each in figures.read_only)}: no sync runs there"
+    for each in (*change.edited, *change.failed):
+        yield f"  {each.company.upper()} {each.key}  {each.status.value}{each.text and f': {each.text}'}"
 
 
 def _said(answer: Any, refused: str, done: str, *, as_json: bool) -> int:

@@ -86,9 +86,9 @@ async def both(
     return problems
 
 
-async def ready(url: str) -> httpx.Response | Problem:
-    """The answer of a health endpoint."""
-    return await _get(url, None)
+async def ready(url: str, headers: Mapping[str, str] | None = None) -> httpx.Response | Problem:
+    """The answer of a health endpoint, or of another address of ours."""
+    return await _send("GET", url, None, headers=dict(headers or {}))
 
 
 async def page(url: str, ca_file: Path | None) -> httpx.Response | Problem:
@@ -99,6 +99,12 @@ async def page(url: str, ca_file: Path | None) -> httpx.Response | Problem:
 async def report(url: str, body: object, headers: Mapping[str, str]) -> httpx.Response | Problem:
     """The answer of an intake to something reported to it."""
     return await _send("POST", url, None, json=body, headers=dict(headers))
+
+
+async def export(url: str, headers: Mapping[str, str], ca_file: Path | None) -> httpx.Response | Problem:
+    """The answer of a collector to an export of nothing."""
+    sent = dict(headers) | {"content-type": "application/x-protobuf"}
+    return await _send("POST", url, ca_file, content=b"", headers=sent)
 
 
 async def _get(url: str, ca_file: Path | None) -> httpx.Response | Problem:

@@ -173,13 +173,14 @@ class Stack:
         """The environment of a child: what the caller set, and on top of it where this stack's parts are.
 
         Temporal's variables and profiles of the caller are left out: they may point at a real cluster. So is every
-        secret that is not the process's own.
+        secret that is not the process's own, or that the stack made itself.
 
         Args:
             process: whose it is; None: a person's command, which needs no secret.
         """
-        ours = {variable_name(location) for location in HOLDERS}
-        foreign = {*ours, *(f"{name}_FILE" for name in ours)}
+        made = self._held()
+        others = {variable_name(at) for at, holder in HOLDERS.items() if holder is not process or at in made}
+        foreign = {*others, *(f"{name}_FILE" for name in others)}
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -213,7 +214,7 @@ class Stack:
             "Q2C_WORKER_HEALTH_PORT": str(self.ports.worker_health),
             "Q2C_WORKER_GRACEFUL_SHUTDOWN_SECONDS": str(WORKER_GRACE),
             **self._sandbox_environment(),
-            **{variable_name(at): secret for at, secret in self._held().items() if HOLDERS[at] is process},
+            **{variable_name(at): secret for at, secret in made.items() if HOLDERS[at] is process},
         }
 
     def _held(self) -> dict[tuple[str, str], str]:

@@ -15,7 +15,7 @@ from typing import Final
 from domain import phrases
 from domain.assessment import Problem
 from domain.customer_problems import unmapped
-from domain.money import DocumentTolerance, arithmetic, decimals, is_money, minor_digits, round_money
+from domain.money import DocumentTolerance, arithmetic, decimals, is_money, minor_digits, plain, round_money
 from domain.phrases import counted, marked, money, phrase
 from domain.quote import DeliveryAddress, QuoteLine, QuoteSnapshot
 from domain.rounding import line_net
@@ -209,11 +209,11 @@ def _quantity_problem(line: QuoteLine) -> Iterator[Problem]:
     if not _possible(quantity):
         said = phrase(
             "The quantity is {quantity}. Enter a quantity above 0; goods come back by a return order.",
-            quantity=str(quantity),
+            quantity=plain(quantity),
         )
         yield Problem.of("BAD_QTY", field, said)
     elif decimals(quantity) > line.unit_decimals:
-        both = {"quantity": f"{quantity:f}", "unit": repr(line.unit)}
+        both = {"quantity": plain(quantity), "unit": repr(line.unit)}
         said = phrase("The quantity {quantity} is not possible: unit {unit} takes no decimals.", **both)
         if line.unit_decimals:
             said = phrase(

@@ -194,6 +194,7 @@ async def keep(database: Database, of: Of, looked: Looked, now: datetime) -> let
         values = {
             "sales_id": looked.sales_id,
             "paired": looked.paired,
+            "deactivated": looked.deactivated,
             "fields": json.dumps({name: both.model_dump() for name, both in looked.fields.items()}, sort_keys=True),
             "sales_version": looked.sales_version,
             "finance_hash": looked.content,
@@ -203,6 +204,12 @@ async def keep(database: Database, of: Of, looked: Looked, now: datetime) -> let
             fresh = {"entity": of.entity, "company": of.company, "key": one.key, "finance_at": "", "finance_looks": 0}
             await connection.execute(insert(SYNC_RECORDS).values(fresh | values | {"in_sales": 0, "in_finance": 0}))
         return kept
+
+
+async def fields_of(database: Database, of: Of, keys: Iterable[str]) -> dict[str, dict[str, Both]]:
+    """Values of records as they were looked at last, by key and field."""
+    async with database.reading() as connection:
+        return {key: _as_known(row).fields for key, row in (await _known(connection, of, keys)).items()}
 
 
 async def ask_again(
@@ -326,7 +333,13 @@ def _as_known(row: Any) -> Known:
     if row is None:
         return Known()
     fields = {name: Both.model_validate(both) for name, both in json.loads(row.fields).items()}
-    return Known(sales_id=row.sales_id, paired=row.paired, fields=fields, content=row.finance_hash)
+    return Known(
+        sales_id=row.sales_id,
+        paired=row.paired,
+        fields=fields,
+        content=row.finance_hash,
+        deactivated=row.deactivated,
+    )
 
 
 def _some(of: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.map_tables import MAP_APPROVALS, MAP_PROPOSALS, MAP_VERSIONS
+from ledger.map_tables import MAP_APPROVALS, MAP_CHANGES, MAP_PROPOSALS, MAP_VERSIONS
 from ledger.tables import DIFFERENCES, MATCH_DECISIONS
 
 ERASED = "(erased)"
@@ -46,6 +46,7 @@ async def forget(connection: AsyncConnection, oid: str, blotted: Callable[[str],
         (MAP_VERSIONS, ("why",)),
         (MAP_PROPOSALS, ("why", "end_why")),
         (MAP_APPROVALS, ("why",)),
+        (MAP_CHANGES, ("text",)),
     ):
         given = select(table).where(or_(*(table.c[reason] != "" for reason in reasons)))
         for row in (await connection.execute(given)).mappings().all():

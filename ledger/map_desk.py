@@ -73,15 +73,15 @@ class MapDesk:
 
         return await self._ledger.ask(told)
 
-    async def activate(self, entity: str, number: int, word: MapWord) -> Refusal | None:
-        """Put an approved map in force."""
+    async def would_begin(self, entity: str, number: int, word: MapWord) -> Refusal | None:
+        """Why an approved map would not come into force, as far as it is known before it is tried; None: it would."""
 
-        async def told(database: Database) -> Refusal | None:
-            from ledger.map_versions import activate
+        async def asked(database: Database) -> Refusal | None:
+            from ledger.map_changes import would_begin
 
-            return await activate(database, entity, number, word, self._rules)
+            return await would_begin(database, entity, number, word, self._rules)
 
-        return await self._ledger.ask(told)
+        return await self._ledger.ask(asked)
 
     async def end(self, entity: str, number: int, word: MapWord, status: ProposalStatus) -> Refusal | None:
         """Refuse or withdraw a proposal."""
@@ -94,7 +94,7 @@ class MapDesk:
         return await self._ledger.ask(told)
 
     async def roll_back(self, entity: str, word: MapWord) -> Refusal | None:
-        """Put the former version in force again."""
+        """Put the former version in force again, and have restored what the change wrote."""
 
         async def told(database: Database) -> Refusal | None:
             from ledger.map_versions import roll_back

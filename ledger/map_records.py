@@ -8,6 +8,7 @@ from pydantic import Field
 
 from domain.entities.map_change import KeptRecords
 from domain.entities.map_change_said import MapSituation, Proposal
+from domain.entities.map_run import MapChangeShown
 from domain.entities.model import DataMap
 from domain.people import Person
 from domain.record import Record
@@ -48,6 +49,8 @@ class MapHistory(Record):
     versions: tuple[MapVersion, ...] = Field((), description="The newest first")
     proposals: tuple[Proposal, ...] = Field((), description="The newest first")
     records: tuple[KeptRecords, ...] = ()
+    change: MapChangeShown | None = Field(None, description="The newest one that was begun")
+    plan_in_force: str = Field("", description="Hash of the plan by which the map in force came; empty: by none")
 
     @property
     def in_force(self) -> MapVersion | None:
@@ -56,11 +59,18 @@ class MapHistory(Record):
 
     @property
     def former(self) -> MapVersion | None:
-        """The version that going back leads to: what was in force before the one that is, and says something else."""
+        """The version that going back leads to: what was in force before the one that is, and says something else.
+
+        What was gone back from is not come back to: it would be in force without having been tried.
+        """
         now = self.in_force
         if now is None:
             return None
-        return next((each for each in self.versions if each.version < now.version and each.hash != now.hash), None)
+        earlier = [each for each in self.versions if each.version < now.version]
+        if now.kind == "rollback":
+            restored = next((each.version for each in earlier if each.hash == now.hash), 0)
+            earlier = [each for each in earlier if each.version < restored]
+        return next((each for each in earlier if each.hash != now.hash), None)
 
 
 class ProposalShown(Record):
@@ -68,3 +78,4 @@ class ProposalShown(Record):
 
     proposal: Proposal
     situation: MapSituation
+    change: MapChangeShown | None = Field(None, description="What came of activating it; None: nobody has yet")

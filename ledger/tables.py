@@ -338,6 +338,7 @@ SYNC_RECORDS: Final = Table(
     Column("key", String(400), nullable=False, comment="without the company, in capitals"),
     Column("sales_id", String(40), nullable=False, comment="empty: Sales has none, or several"),
     Column("paired", Boolean, nullable=False, comment="both sides had it"),
+    Column("deactivated", Boolean, nullable=False, comment="the sync has deactivated its row"),
     Column("fields", Text, nullable=False, comment="the values of both sides when they were looked at last, as JSON"),
     Column("sales_version", BigInteger, nullable=False, comment="of the row when it was looked at or written last"),
     Column("finance_hash", String(64), nullable=False, comment="of the record when it was looked at last"),

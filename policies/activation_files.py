@@ -28,10 +28,7 @@ def load_limits(maps: tuple[DataMap, ...], policies: Path | None = None) -> Limi
     Raises:
         PolicyError: the file cannot be read, or names what no map has; the text has a line for each problem.
     """
-    file = own_or_packaged(policies, NAME)
-    limits, problems = read_model(file, Limits)
-    if not isinstance(limits, Limits):
-        raise PolicyError("\n".join(map(str, problems)))
+    file, limits = own_or_packaged(policies, NAME), limits_of_file(policies)
     of_entity = {data.entity: data for data in maps}
     wrong = []
     for entity, fields in limits.critical_conflicts.items():
@@ -42,4 +39,12 @@ def load_limits(maps: tuple[DataMap, ...], policies: Path | None = None) -> Limi
                 wrong.append(str(Problem(str(file), f"critical_conflicts.{entity}", text)))
     if wrong:
         raise PolicyError("\n".join(wrong))
+    return limits
+
+
+def limits_of_file(policies: Path | None = None) -> Limits:
+    """The limits in force, whatever the maps say. Raises PolicyError as ``load_limits``."""
+    limits, problems = read_model(own_or_packaged(policies, NAME), Limits)
+    if not isinstance(limits, Limits):
+        raise PolicyError("\n".join(map(str, problems)))
     return limits

@@ -120,6 +120,11 @@ def _facts(data: DataMap) -> Iterator[tuple[str, str]]:
             given += [f"{column} by the system" for column in side.left_to_system]
             given += [f"{lookup} from {path}" for lookup, path in getattr(side, "follows", {}).items()]
             yield f"{system}, new records", "created here" + (f", with {', '.join(given)}" if given else "")
+    if data.sales and data.sales.if_finance_deletes == "deactivate":
+        yield "Deleted in Finance", "the row of Sales is deactivated"
+    if data.sales and data.sales.if_sales_deletes == "create":
+        yield "Deleted in Sales", "the row is created anew"
+    yield "Finance, one record only", data.finance.guard if data.finance else ""
     yield "Sales, one row only", data.sales.guard if data.sales else ""
     yield "Version", data.version
 

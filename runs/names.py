@@ -35,6 +35,7 @@ PARALLEL: Final = "ParallelRun"
 SYNC: Final = "SyncRecords"
 REPLAY: Final = "ReplayLetters"
 HISTORY: Final = "TakeOverHistory"
+MAP_CHANGE: Final = "ChangeMap"
 SHADOW: Final = "ShadowOfQuote"
 
 # Task queues: one per system, so that each has its own budget of requests
@@ -283,6 +284,16 @@ def history_record_id(kind: str, company: str, run_id: str, n: int) -> str:
 def replay_id(entity: str, company: str, message_id: str) -> str:
     """Workflow id of letters that a person has tried again together."""
     return f"replay/{_part(entity)}/{_part(company)}/{safe(message_id)}"
+
+
+def map_change_id(entity: str, number: int) -> str:
+    """Workflow id of what puts a proposed map in force: one at a time for each proposal."""
+    return f"map/{_part(entity)}/{number}"
+
+
+def map_audience(company: str) -> str:
+    """For whom a person's word on a map is signed: each company hears it."""
+    return f"maps/{company}"
 
 
 def initial_id(entity: str, company: str, map_hash: str) -> str:

@@ -41,6 +41,7 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.histories import Histories
 from runs.initial import Initials
+from runs.map_changes import MapChangeRuns
 from runs.parallel import ParallelRuns
 from runs.reviews import Reviews
 from runs.search import Search
@@ -244,7 +245,13 @@ def _beside_deals(
         Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
         BulkRuns(access, search, BulkDesk(client), decisions),
         CreditReviewing(access, CreditReviews(client), decisions),
-        MapChanges(access, MapDesk(ledger, access.map_changes) if ledger else None, decisions),
+        MapChanges(
+            access,
+            MapDesk(ledger, access.map_changes) if ledger else None,
+            decisions,
+            MapChangeRuns(client),
+            Syncs(client),
+        ),
         Parallel(access, ParallelRuns(client), decisions),
         Syncing(access, Syncs(client), Initials(client), decisions),
         InitialRunning(access, Initials(client), decisions),

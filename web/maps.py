@@ -24,12 +24,18 @@ from domain.entities.map_change_said import (
     MapWord,
     ProposalStatus,
 )
+from domain.entities.map_run import MapChangeStart, MapChangeView
 from domain.entities.model import DataMap
+from domain.messages import SignedMessage
 from domain.people import Person
 from domain.refusals import Refusal
 from domain.rights import Action
 from ledger.map_desk import MapDesk
 from ledger.map_records import KeptMap, MapHistory, ProposalShown
+from runs import names
+from runs.calls import NotFound
+from runs.map_changes import MapChangeRuns
+from runs.syncs import Syncs
 from web.access import Access
 from web.commands import PersonsBody, RequiredShortText
 from web.decisions import Decisions
@@ -63,11 +69,21 @@ class MapWordBody(PersonsBody):
     why: RequiredShortText
 
 
+class MapBackBody(MapWordBody):
+    """That the former version comes into force again."""
+
+    plan: str = Field("", max_length=64, description="`plan_in_force` of the map, as it was shown")
+
+
 class MapChanges:
     """Maps, as pages and API show and change them."""
 
-    def __init__(self, access: Access, desk: MapDesk | None, decisions: Decisions) -> None:
+    def __init__(
+        self, access: Access, desk: MapDesk | None, decisions: Decisions, runs: MapChangeRuns, syncs: Syncs
+    ) -> None:
         """Show what ``desk`` has, as far as ``access`` allows; None: there is no ledger here."""
+        self._runs = runs
+        self._syncs = syncs
         self._access = access
         self._desk = desk
         self._decisions = decisions
@@ -131,18 +147,42 @@ class MapChanges:
             case "approve":
                 refused = await desk.approve(found.entity, found.number, word)
             case "activate":
-                refused = await desk.activate(found.entity, found.number, word)
+                refused = await desk.would_begin(found.entity, found.number, word)
+                if refused is None:
+                    view = await self._activated(found.entity, found.number, word)
+                    refused = None if view is None else view.code
             case _:
                 refused = await desk.end(found.entity, found.number, word, _ENDS[do])
         if refused is not None:
             raise sayings[0].refused(refused)
 
-    async def roll_back(self, entity: str, who: SignedIn, message_id: str, body: MapWordBody) -> None:
-        """Put the former version of a map in force again. Raises ``Problem``, ``LedgerAway``."""
+    async def _activated(self, entity: str, number: int, word: MapWord) -> MapChangeView | None:
+        """How far the run is that puts a map in force; None: nobody has taken it up yet.
+
+        Raises:
+            RunError: Temporal does not answer, or it is not known where a sync runs.
+        """
+        syncing = [company for company in self._access.companies if await self._is_synced(entity, company)]
+        message = SignedMessage(message_id=word.message_id, token=word.proof)
+        start = MapChangeStart(entity=entity, number=number, word=word, message=message, syncing=tuple(syncing))
+        await self._runs.begin(start)
+        return await self._runs.begun(entity, number)
+
+    async def _is_synced(self, entity: str, company: str) -> bool:
+        try:
+            return (await self._syncs.view(entity, company)).running
+        except NotFound:
+            return False
+
+    async def roll_back(self, entity: str, who: SignedIn, message_id: str, body: MapBackBody) -> None:
+        """Put the former version of a map in force again, and have restored what the change wrote.
+
+        Raises ``Problem``, ``LedgerAway``.
+        """
         found = await self.history(who.person, entity)
-        args = {"entity": found.entity, "seen": body.seen, "why": body.why}
+        args = {"entity": found.entity, "seen": body.seen, "plan": body.plan, "why": body.why}
         sayings = self._checked(who, message_id, ROLL_BACK, args)
-        word = await self._word(sayings, body.why, body.seen)
+        word = (await self._word(sayings, body.why, body.seen)).model_copy(update={"plan": body.plan})
         if (refused := await self._kept().roll_back(found.entity, word)) is not None:
             raise sayings[0].refused(refused)
 
@@ -156,7 +196,7 @@ class MapChanges:
     def _checked(self, who: SignedIn, message_id: str, name: str, args: Mapping[str, Any]) -> list[Saying]:
         """The same word to each company: rights are asked of each."""
         sayings = [
-            Saying(self._decisions, company, f"maps/{company}", who, message_id, name, args)
+            Saying(self._decisions, company, names.map_audience(company), who, message_id, name, args)
             for company in self._access.companies
         ]
         for saying in sayings:

@@ -82,6 +82,7 @@ from workflows.gauges import Gauges
 from workflows.history import History
 from workflows.initial import AskWriters, PlanInitialSync
 from workflows.initial_run import RunInitialSync
+from workflows.map_change import ChangeMap
 from workflows.notices import PeopleNotices
 from workflows.parallel import ParallelRun
 from workflows.quote_to_cash import QuoteToCash
@@ -116,6 +117,7 @@ WORKFLOWS = (
     Sync,
     Replay,
     History,
+    ChangeMap,
 )
 
 

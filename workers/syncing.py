@@ -14,6 +14,8 @@ from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.initial_ledger import InitialLedger
 from ledger.map_reading import MapReading
+from ledger.map_runs import MapRunLedger
+from policies.activation_files import limits_of_file
 from runs import names
 from runs.syncs import Syncs
 from workers.settings import Settings
@@ -21,6 +23,7 @@ from workers.worker import Activity, Work
 
 if TYPE_CHECKING:
     from activities.initial_writing import InitialWriting
+    from activities.map_changing import MapChanging
     from activities.syncing import FinanceSync, SalesSync
 
 
@@ -45,6 +48,8 @@ def add_sync_work(
         syncs: asked whether one goes on before anything else writes its records.
     """
     from activities.initial_writing import InitialWriting
+    from activities.map_changing import MapChanging
+    from activities.map_looks import MapLooks
     from activities.syncing import FinanceSync, Plans, SalesSync  # reads as what its libraries are an extra for
     from dynamics.bulk.reader import Reader
     from dynamics.synced import SyncWriter
@@ -58,20 +63,25 @@ def add_sync_work(
     dataverse = Dataverse(DataverseSettings(endpoints[System.DATAVERSE], writes_as), budget=budgets[System.DATAVERSE])
     finance = Finance(FinanceSettings(endpoints[System.FINANCE], writes_as), budget=budgets[System.FINANCE])
     url = settings.ledger.url.get_secret_value()
-    ledger, kept = InitialLedger(url), MapReading(url)
+    ledger, kept, of_maps = InitialLedger(url), MapReading(url), MapRunLedger(url)
     closing = (*(reader.aclose for reader in readers.values()), dataverse.aclose, finance.aclose)
-    for close in (*closing, ledger.close, kept.close):
+    for close in (*closing, ledger.close, kept.close, of_maps.close):
         work.connections.push_async_callback(close)
     plans = Plans(readers[System.DATAVERSE], dataverse, policy, settings.policies, kept)
     writer = SyncWriter(dataverse.odata, finance.odata)
     in_sales = SalesSync(plans, readers[System.DATAVERSE], ledger)
-    both = (readers[System.FINANCE], readers[System.DATAVERSE], writer, ledger)
-    in_finance = FinanceSync(plans, *both)
-    initial = InitialWriting(plans, *both, syncs, settings.policies, settings.data.dir)
-    _add(work, in_sales, in_finance, initial)
+    both = readers[System.FINANCE], readers[System.DATAVERSE]
+    limits = limits_of_file(settings.policies)
+    looks = MapLooks(plans, *both, writer, of_maps, limits.before_image_days)
+    in_finance = FinanceSync(plans, *both, writer, ledger, looks)
+    changing = MapChanging(of_maps, looks, policy.rights.map_changes, settings.data.dir, limits.canary)
+    initial = InitialWriting(plans, *both, writer, ledger, syncs, limits, settings.data.dir)
+    _add(work, in_sales, in_finance, changing, initial)
 
 
-def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync, initial: InitialWriting) -> None:
+def _add(
+    work: Work, in_sales: SalesSync, in_finance: FinanceSync, changing: MapChanging, initial: InitialWriting
+) -> None:
     """Add activities to the queues of what is read in bulk."""
     more: dict[str, list[Activity]] = {
         names.DATAVERSE_BULK_QUEUE: [in_sales.open_sync, in_sales.read_sales_changes],
@@ -87,6 +97,13 @@ def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync, initial: Init
             initial.write_initial_page,
             initial.seed_agreed,
             initial.leave_writing,
+            changing.begin_map_change,
+            changing.rehearse_map_change,
+            changing.read_map_records,
+            changing.see_map_tried,
+            changing.queue_map_records,
+            changing.activate_map,
+            changing.end_map_change,
         ],
     }
     for queue, activities in more.items():

@@ -96,7 +96,7 @@ def start_telemetry(service: str, environment: Mapping[str, str] = os.environ) -
     Raises:
         SettingsError: one of OpenTelemetry's variables has a value it cannot have.
     """
-    endpoint, interval = _endpoint(environment), _interval(environment)
+    endpoint, interval = exported_to(environment), _interval(environment)
     if not endpoint:
         return Telemetry(Runtime(telemetry=TelemetryConfig(logging=_core_logging())))
     # Two processes of one name must be told apart, or the counters of one take the place of the other's.
@@ -122,16 +122,18 @@ def start_telemetry(service: str, environment: Mapping[str, str] = os.environ) -
         metric_periodicity=interval,
         histogram_bucket_overrides={**dict.fromkeys(_LATENCY_METRICS, _LATENCY_BUCKETS), **BUCKETS},
     )
-    tags = {"service_name": service, "service_instance_id": instance}
-    runtime = Runtime(telemetry=TelemetryConfig(logging=_core_logging(), metrics=core, global_tags=tags))
-    return Telemetry(runtime, tracing(), [tracers, meters])
+    # Core's resource, by the names of the one above: a collector makes labels of both, and drops a metric that has two
+    # of one name (`service.name` and `service_name`).
+    tags = {"service.name": service, "service.instance.id": instance}
+    seen = TelemetryConfig(logging=_core_logging(), metrics=core, global_tags=tags, attach_service_name=False)
+    return Telemetry(Runtime(telemetry=seen), tracing(), [tracers, meters])
 
 
 def _core_logging() -> LoggingConfig:
     return LoggingConfig(filter=TelemetryFilter(core_level="WARN", other_level="ERROR"))
 
 
-def _endpoint(environment: Mapping[str, str]) -> str:
+def exported_to(environment: Mapping[str, str]) -> str:
     """Where telemetry is sent, without trailing slash; empty: nowhere.
 
     Raises:

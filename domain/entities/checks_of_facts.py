@@ -67,7 +67,7 @@ def unique_keys(known: Known) -> Found:
                 continue
             parts = {part.partition(".")[0] for part in side.key}
             unique = [key for key in table.keys if set(key) <= parts]
-            if not unique and not (isinstance(side, SalesSide) and side.guard.strip()):
+            if not unique and not side.guard.strip():
                 problem = f"{_NAMES[name]} has no unique key over {', '.join(side.key)}"
                 yield Break(data.entity, f"{name}.key", problem)
 
@@ -289,6 +289,8 @@ def _named(data: DataMap, name: SideName, side: FinanceSide | SalesSide) -> Iter
         yield f"{name}.constants", column, True
     for column in side.left_to_system:
         yield f"{name}.left_to_system", column, False
+    if isinstance(side, SalesSide) and side.if_finance_deletes == "deactivate":
+        yield f"{name}.if_finance_deletes", "statecode", True
     for lookup, column in side.follows.items() if isinstance(side, SalesSide) else ():
         yield f"{name}.follows", lookup, True
         yield f"{name}.follows", column, False

@@ -40,6 +40,9 @@ class Limits(MapRecord):
     critical_conflicts: dict[EntityName, tuple[FieldName, ...]] = Field(
         {}, max_length=200, description="Fields of an entity that have to agree before any of its records is moved"
     )
+    before_image_days: int = Field(
+        30, ge=1, le=366, description="How long the values that the change of a map wrote over are kept"
+    )
 
 
 class GateCode(StrEnum):

@@ -50,9 +50,9 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         5,
         "a key that is unique",
-        "Each side's key finds one record at most: a key of the system itself, or a stated guard in Sales.",
-        "Name the columns of a unique key, create an alternate key in Dataverse, or say in sales.guard what stops a"
-        " second row.",
+        "Each side's key finds one record at most: a key of the system itself, or a stated guard.",
+        "Name the columns of a unique key, create an alternate key in Dataverse, or say in guard what stops a second"
+        " one.",
         live=True,
         check=live.unique_keys,
     ),

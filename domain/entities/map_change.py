@@ -91,6 +91,10 @@ def _longer(before: Any, after: Any) -> ChangeClass:
     return WIDENING if after == "cut" else NARROWING
 
 
+def _acts(_: Any, after: Any) -> ChangeClass:
+    return NARROWING if after in (None, "letter") else WIDENING
+
+
 CLASSES: Final[Mapping[str, Classed]] = {
     "entity": _always(ChangeClass.KEY),
     "pattern": _always(ChangeClass.DIRECTION),
@@ -100,8 +104,10 @@ CLASSES: Final[Mapping[str, Classed]] = {
     "company.finance": _always(ChangeClass.KEY),
     "company.sales": _always(ChangeClass.KEY),
     "company.leads": _always(ChangeClass.KEY),
+    "company.values": _always(ChangeClass.KEY),
     "finance.set": _always(ChangeClass.KEY),
     "finance.key": _always(ChangeClass.KEY),
+    "finance.guard": _always(ChangeClass.KEY),
     "finance.filter": _limits,
     "finance.modified": _always(ChangeClass.OWNER),
     "finance.creates": _permits,
@@ -116,6 +122,8 @@ CLASSES: Final[Mapping[str, Classed]] = {
     "sales.constants": _entries,
     "sales.left_to_system": _excludes,
     "sales.follows": _entries,
+    "sales.if_finance_deletes": _acts,
+    "sales.if_sales_deletes": _acts,
     "fields.finance": _always(ChangeClass.KEY),
     "fields.sales": _always(ChangeClass.KEY),
     "fields.owner": _always(ChangeClass.OWNER),
@@ -311,7 +319,7 @@ def _comparable(attribute: str, value: Any) -> Any:
     """A value as two maps are compared by it, as their hash is."""
     if attribute in _UNORDERED or attribute == "fields.refused":
         return tuple(sorted(value))
-    if attribute == "sales.guard":
+    if attribute in ("sales.guard", "finance.guard"):
         return bool(value.strip())
     if attribute == "fields.tolerance":
         return None if value is None else Decimal(plain(value))

@@ -46,9 +46,13 @@ class ProposalStatus(StrEnum):
     """How a proposal stands."""
 
     OPEN = "open"
+    RUNNING = "running"
+    """Somebody activates it: it is tried on some records before it is in force."""
     ACTIVATED = "activated"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    STOPPED = "stopped"
+    """A record on which it was tried was refused, or still differed."""
 
 
 class MapWord(Record):
@@ -59,6 +63,7 @@ class MapWord(Record):
     at: datetime
     why: str
     seen: str = Field("", description="Hash of the plan, or of the map in force, as the person saw it")
+    plan: str = Field("", description="Going back: hash of the plan by which the map in force came; empty: by none")
     roles: tuple[str, ...] = Field((), description="That the person holds in every company")
     companies: tuple[str, ...] = Field((), description="In whose audit it is written")
     policy_version: str = ""
@@ -153,8 +158,11 @@ def judge_approval(proposal: Proposal, situation: MapSituation, word: MapWord) -
 
 
 def judge_end(proposal: Proposal, status: ProposalStatus, word: MapWord) -> Refusal | None:
-    """Why a refusal or withdrawal counts for nothing; None: it counts. Who proposed it withdraws it."""
-    if proposal.status is not ProposalStatus.OPEN:
+    """Why a refusal or withdrawal counts for nothing; None: it counts, while it is tried as well.
+
+    Who proposed it withdraws it.
+    """
+    if proposal.status not in (ProposalStatus.OPEN, ProposalStatus.RUNNING):
         return Refusal.NOT_OPEN_ANY_MORE
     if status is ProposalStatus.WITHDRAWN and not word.person.is_same(proposal.by):
         return Refusal.NOT_PROPOSER
@@ -162,7 +170,7 @@ def judge_end(proposal: Proposal, status: ProposalStatus, word: MapWord) -> Refu
 
 
 def judge_activation(proposal: Proposal, situation: MapSituation, word: MapWord) -> Refusal | None:
-    """Why a proposed map does not come into force; None: it does."""
+    """Why a proposed map does not come into force; None: it does. Asked when it is begun, and after it was tried."""
     if (refused := _ready(proposal, situation, word)) is not None:
         return refused
     assert proposal.plan is not None

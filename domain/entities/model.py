@@ -137,6 +137,7 @@ class FinanceSide(MapRecord):
 
     set: FinanceColumn = Field(description="Public name of the entity set")
     key: tuple[FinanceColumn, ...] = Field(min_length=1, max_length=MOST_KEY_PARTS)
+    guard: str = Field("", max_length=1_000, description="What stops a second record, where no key does")
     filter: Filter = Field("", description="OData; empty: every record")
     modified: FinanceColumn | None = Field(None, description="Column that says when a record was changed last")
     creates: bool = Field(False, description="Records are created here")
@@ -158,6 +159,8 @@ class SalesSide(MapRecord):
     follows: dict[SalesColumn, SalesColumn] = Field(
         {}, max_length=100, description="Lookup of a row that is created → `lookup.column` that it has the row of"
     )
+    if_finance_deletes: Literal["letter", "deactivate"] = Field("letter", description="What becomes of the row")
+    if_sales_deletes: Literal["letter", "create"] = Field("letter", description="What becomes of the row that is gone")
 
 
 class CompanyScope(MapRecord):
@@ -166,7 +169,17 @@ class CompanyScope(MapRecord):
     scope: Scope
     finance: FinanceColumn = Field("dataAreaId", description="Column of Finance that holds it")
     sales: SalesColumn | None = Field(None, description="Column of Sales that tells it")
+    values: dict[Company, Value] | None = Field(
+        None,
+        min_length=1,
+        max_length=MOST_VALUES,
+        description="What it holds, by company; absent: the company's id",
+    )
     leads: Company | None = Field(None, description="one_for_all: the company whose record Sales shows")
+
+    def in_sales(self, company: str) -> str | None:
+        """What the column of Sales holds of a company; None: the map does not say."""
+        return company if self.values is None else self.values.get(company)
 
 
 class FieldMap(MapRecord):
@@ -248,6 +261,8 @@ class DataMap(MapRecord):
         for name, side in (("finance", self.finance), ("sales", self.sales)):
             if side is None:
                 return f"{name}: is missing; add it"
+        if self.sales is not None and self.sales.if_sales_deletes == "create" and not self.sales.creates:
+            return "sales.if_sales_deletes: create needs creates: true"
         return None
 
     def _of_fields(self) -> str | None:

@@ -78,6 +78,7 @@ class Known(Record):
     paired: bool = False
     fields: dict[str, Both] = Field({})
     content: str = Field("", description="Hash of Finance's values when it was looked at last")
+    deactivated: bool = Field(False, description="The sync has deactivated its row")
 
 
 class Due(Record):
@@ -104,7 +105,8 @@ class Looked(Record):
     Attributes:
         due: what was looked at.
         sales_id: its row; empty: there is none, or several.
-        paired: both sides have it.
+        paired: both sides have it, or had it.
+        deactivated: its row was deactivated by the sync.
         gone: no side has it any more.
         fields: its values, as they are now.
         sales_version: of the row.
@@ -117,6 +119,7 @@ class Looked(Record):
     due: Due
     sales_id: str = ""
     paired: bool = False
+    deactivated: bool = False
     gone: bool = False
     fields: dict[str, Both] = Field({})
     sales_version: int = 0

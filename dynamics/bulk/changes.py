@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from domain.entities.comparing import CannotCompare, Comparison
+from domain.entities.comparing import Comparison
 from domain.entities.merge import Both
 from domain.entities.merge_forms import SyncedField
 from domain.entities.sync_records import FinanceChange, SalesChange, SweptRecord, key_of
@@ -26,8 +26,8 @@ PAGE_ROWS: Final = 1_000
 """Rows of a page of changes."""
 OVERLAP: Final = timedelta(seconds=300)
 """How far a look at Finance's times of change goes back: a transaction that took long is written with its beginning."""
-IDS_PER_READ: Final = 10
-"""Keys compared in one filter."""
+STATE: Final = "statecode"
+"""Column of Sales that says whether a row is active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class SyncPlan(Comparison):
         company_column: of Finance; empty: the records belong to no company.
         every_seconds: how often the map says that its records agree.
         creation: how rows are made in Sales; None: none are.
+        deactivates: the row of a record that Finance deleted.
+        makes_anew: the row that Sales deleted.
     """
 
     fields: tuple[SyncedField, ...]
@@ -68,11 +70,14 @@ class SyncPlan(Comparison):
     company_column: str = ""
     every_seconds: int = 20
     creation: Creation | None = None
+    deactivates: bool = False
+    makes_anew: bool = False
 
     @property
     def sales_columns(self) -> tuple[str, ...]:
         """What is read of Sales, lookups by path."""
-        return tuple(dict.fromkeys((*self.sales_key, *(field.sales for field in self.fields), self.modified)))
+        columns = (*self.sales_key, *(field.sales for field in self.fields), self.modified)
+        return tuple(dict.fromkeys((*columns, STATE) if self.deactivates else columns))
 
 
 async def read_kinds(reader: Reader, table: str) -> dict[str, str]:
@@ -91,17 +96,12 @@ async def read_kinds(reader: Reader, table: str) -> dict[str, str]:
 
 
 def require_syncable(of: SyncPlan) -> None:
-    """Refuse what changes cannot be told of.
+    """Refuse what cannot be read.
 
     Raises:
         CannotCompare: as its text says.
     """
     sales.require_readable(of)
-    if any("." in column for column in of.sales_key):
-        raise CannotCompare(
-            f"{of.entity}: its key in Sales goes through a lookup, and change tracking does not: name columns of the "
-            "table itself"
-        )
 
 
 # Sales
@@ -109,12 +109,30 @@ def require_syncable(of: SyncPlan) -> None:
 
 def first_changes(of: SyncPlan) -> str:
     """The path that reads all rows, and leads to a link to what changes from then on."""
-    columns = (of.sales.id, "versionnumber", of.modified, *of.sales_key)
+    columns = (of.sales.id, "versionnumber", of.modified, *(column for column in of.sales_key if "." not in column))
     return query(of.sales.entity_set, select=",".join(dict.fromkeys(columns)))
 
 
-def sales_changes(of: SyncPlan, rows: Iterable[Row]) -> tuple[list[SalesChange], list[str]]:
-    """Rows of a page of changes, and the ids of those that were deleted."""
+async def read_keys(of: SyncPlan, reader: Reader, rows: Iterable[Row]) -> dict[str, str]:
+    """Keys by id of rows of a page of changes, which does not tell what lies behind lookups; a request, or none.
+
+    Raises:
+        DynamicsError: they cannot be read.
+    """
+    if not any("." in column for column in of.sales_key):
+        return {str(row[of.sales.id]): _key(of, row) for row in rows if row.get("reason") != "deleted"}
+    ids = [str(row[of.sales.id]) for row in rows if row.get("reason") != "deleted"]
+    paths = sales.read_ids(of, ids)
+    answers = await reader.together(paths) if paths else []
+    return {str(row[of.sales.id]): _key(of, row) for answer in answers for row in answer.rows()}
+
+
+def _key(of: SyncPlan, row: Row) -> str:
+    return key_of(tuple(text_of(sales.value_of(of.sales, row, column)) or "" for column in of.sales_key))
+
+
+def sales_changes(of: SyncPlan, rows: Iterable[Row], keys: Mapping[str, str]) -> tuple[list[SalesChange], list[str]]:
+    """Rows of a page of changes with their keys, and the ids of those that were deleted."""
     changed: list[SalesChange] = []
     deleted: list[str] = []
     for row in rows:
@@ -124,7 +142,7 @@ def sales_changes(of: SyncPlan, rows: Iterable[Row]) -> tuple[list[SalesChange],
         changed.append(
             SalesChange(
                 sales_id=str(row[of.sales.id]),
-                key=key_of(tuple(text_of(row.get(column)) or "" for column in of.sales_key)),
+                key=keys.get(str(row[of.sales.id]), ""),
                 version=int(row.get("versionnumber") or 0),
                 changed_at=str(row.get(of.modified) or ""),
             )

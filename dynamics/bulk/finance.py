@@ -12,7 +12,7 @@ from dynamics.core.literals import literal, query
 from dynamics.core.odata import Row
 
 KEYS_PER_READ = 10
-"""Alternatives in one filter, beside the map's own: ASP.NET takes 100 nodes, and what Finance takes is not said."""
+"""Columns compared in one filter, beside the map's own: ASP.NET takes 100 nodes, and what Finance takes is not said."""
 
 
 def count(of: Comparison, shard: Shard) -> str:
@@ -35,7 +35,7 @@ def read_keys(of: Comparison, keys: Iterable[Sequence[str]]) -> list[str]:
     columns = ",".join(of.finance_columns)
     asked = [_of_key(of.finance_key, key) for key in keys]
     found: list[str] = []
-    for some in chunks(asked, KEYS_PER_READ):
+    for some in chunks(asked, max(1, KEYS_PER_READ // len(of.finance_key))):
         either = some[0] if len(some) == 1 else f"({' or '.join(some)})"
         condition = f"{of.finance_filter} and {either}" if of.finance_filter else either
         found.append(query(of.finance_set, cross_company="true", filter=condition, select=columns))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
@@ -87,7 +87,8 @@ async def read_creation(
 
 def _lookups(data: DataMap, side: SalesSide) -> list[str]:
     """Lookups that a new row is given."""
-    paths = [*(field.sales or "" for field in data.fields.values()), *side.constants]
+    keys = [column for column in side.key if column != data.company.sales]
+    paths = [*keys, *(field.sales or "" for field in data.fields.values()), *side.constants]
     return list(dict.fromkeys([*(path.partition(".")[0] for path in paths if "." in path), *side.follows]))
 
 
@@ -114,13 +115,14 @@ async def _of_company(
     if data.company.scope is not Scope.PER_COMPANY or column is None:
         return {}, ""
     lookup, _, last = column.partition(".")
+    value = sales.company_in_sales(data, company)
     if lookup not in table.targets:
-        return {lookup: company}, ""
+        return {lookup: value}, ""
     if sales.COMPANY in table.targets[lookup]:
         last = "cdm_companycode"
     if last:
         target = (await _targets(reader, [lookup], table))[lookup]
-        path = query(target.entity_set, select=target.id, filter=f"{last} eq {literal(company)}", top=_ENOUGH)
+        path = query(target.entity_set, select=target.id, filter=f"{last} eq {literal(value)}", top=_ENOUGH)
         rows = (await reader.page(path)).rows
         bound = {f"{target.link}{BIND}": f"/{target.entity_set}({row[target.id]})" for row in rows}
         return bound, "" if len(rows) == 1 else f"{len(rows)} rows of {target.entity_set} are the company {company}"
@@ -152,7 +154,7 @@ class Lookups:
         """Nothing is asked yet."""
         self._creation = creation
         self._reader = reader
-        self._known: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        self._known: dict[tuple[str, str], Sequence[Mapping[str, Any]]] = {}
 
     async def find(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Ask for values by path (`lookup.column`); one request.
@@ -164,9 +166,10 @@ class Lookups:
         if not lacking:
             return
         answers = await self._reader.together([self._path(path, value) for path, value in lacking])
-        # What leads nowhere now may lead somewhere later.
-        found = {each: answer.rows() for each, answer in zip(lacking, answers, strict=True)}
-        self._known |= {each: rows for each, rows in found.items() if rows}
+        for each, answer in zip(lacking, answers, strict=True):
+            rows = answer.rows()
+            if rows:  # what leads nowhere now may lead somewhere later
+                self._known[each] = rows
 
     def bound(self, path: str, value: str) -> dict[str, str]:
         """What a request says for a value.
@@ -175,7 +178,7 @@ class Lookups:
             ValueError: it leads to no row, or to several.
         """
         lookup, _, last = path.partition(".")
-        rows = self._known.get((path, value), [])
+        rows = self._known.get((path, value), ())
         target = self._creation.targets[lookup]
         if len(rows) != 1:
             raise ValueError(f"{len(rows) or 'no'} rows of {target.entity_set} have the {last} {value[:100]!r}")

@@ -20,6 +20,8 @@ PAGE_ROWS: Final = 5_000
 """Rows of a page at most (Microsoft Learn: "Query data using the Web API", standard tables)."""
 VALUES_PER_READ: Final = 50
 """Values compared in one filter."""
+IDS_PER_READ: Final = 50
+"""Ids compared in one filter."""
 _CRM: Final = "Microsoft.Dynamics.CRM"
 _BUSINESS_UNIT: Final = "businessunit"
 COMPANY: Final = "cdm_company"
@@ -80,11 +82,12 @@ async def of_company(
     if data.company.scope is not Scope.PER_COMPANY or column is None:
         return ""
     first, dot, last = column.partition(".")
+    wanted = company_in_sales(data, company)
     if dot:
-        return f"{link_of(table, first)}/{last} eq {literal(company)}"
+        return f"{link_of(table, first)}/{last} eq {literal(wanted)}"
     targets = table.targets.get(column)
     if targets is None:
-        return f"{column} eq {literal(company)}"
+        return f"{column} eq {literal(wanted)}"
     if COMPANY in targets:
         return f"{link_of(table, column)}/cdm_companycode eq {literal(company)}"
     if _BUSINESS_UNIT not in targets:
@@ -92,14 +95,26 @@ async def of_company(
             f"{data.entity}: company.sales is {column}, which leads to {', '.join(targets) or 'no table'}: name a "
             "column of the row it leads to, e.g. msdyn_company.cdm_companycode"
         )
-    wanted = {name.casefold() for name, of in business_units.items() if of == company}
+    names = {name.casefold() for name, of in business_units.items() if of == company}
     rows = (await reader.page(query("businessunits", select="businessunitid,name"))).rows
-    ids = sorted(str(row["businessunitid"]) for row in rows if str(row["name"]).casefold() in wanted)
+    ids = sorted(str(row["businessunitid"]) for row in rows if str(row["name"]).casefold() in names)
     if not ids:
         raise CannotCompare(
             f"Sales has no business unit of the company {company}: see business_units in entity_map.yaml"
         )
     return " or ".join(f"_{column}_value eq {unit}" for unit in ids)
+
+
+def company_in_sales(data: DataMap, company: str) -> str:
+    """What the column of Sales holds that tells a company.
+
+    Raises:
+        CannotCompare: the map does not say.
+    """
+    found = data.company.in_sales(company)
+    if found is None:
+        raise CannotCompare(f"{data.entity}: company.values does not say what {data.company.sales} holds of {company}")
+    return found
 
 
 async def read_running_maps(reader: Reader) -> tuple[RunningMap, ...] | None:
@@ -138,6 +153,13 @@ def read_any(of: Comparison, column: str, values: Sequence[str]) -> list[str]:
     return [
         _query(of, _and(of.sales_filter, any_of(_place(of.sales, column), some)))
         for some in chunks(values, VALUES_PER_READ)
+    ]
+
+
+def read_ids(of: Comparison, ids: Iterable[str]) -> list[str]:
+    """Paths that read rows by their ids, whatever the company and the filter of the map; some in each."""
+    return [
+        _query(of, " or ".join(f"{of.sales.id} eq {each}" for each in some)) for some in chunks(list(ids), IDS_PER_READ)
     ]
 
 

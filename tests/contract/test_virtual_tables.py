@@ -10,11 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from cli import reading_checks
+from cli.check import Check
 from sandbox.runtime import Sandbox
 from tests.contract.bulk_world import Bulk, product_of
 from tests.contract.virtual_world import data_source, mount, types_of
@@ -177,3 +180,22 @@ async def test_a_slow_finance_is_answered_for_with_what_is_known(
         unknown = await world.ask("q2c_customerbalances?$filter=q2c_account eq 'US-002'")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (503, "FINANCE_UNAVAILABLE")
     assert int(unknown.headers["retry-after"]) >= 1
+
+
+async def test_the_doctor_sees_that_each_company_has_a_key_that_opens_and_who_runs_with_another(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def found(of: Settings) -> Check:
+        (check,) = [check async for check in reading_checks.run(of)]
+        return check
+
+    away = [check async for check in reading_checks.run(settings)]
+    assert [(check.name, check.status) for check in away] == [("virtual tables", "not checked")]
+    monkeypatch.setenv("Q2C_VIRTUAL_PORT", str(urlsplit(world.url).port))
+    well = await found(load_settings())
+    assert (well.status, "demf, usmf" in well.text) == ("ok", True), well
+    monkeypatch.setenv("Q2C_VIRTUAL_SECRETS", json.dumps({"usmf": NEWEST, "demf": "another key of thirty-two signs!"}))
+    other = await found(load_settings())
+    assert (other.status, "key of demf" in other.text, NEWEST in str(other)) == ("failed", True, False), other
+    monkeypatch.delenv("Q2C_VIRTUAL_SECRETS")
+    assert [check async for check in reading_checks.run(load_settings())] == []

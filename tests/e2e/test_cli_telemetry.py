@@ -21,6 +21,7 @@ import yaml
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from bench.exposition import Exposition
 from tests.deadlines import PATIENCE
 from tests.stack import Deal, Stack, line
 
@@ -45,6 +46,7 @@ class Collector:
     spans: list[SeenSpan] = field(default_factory=list)
     metrics: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     authorizations: set[str] = field(default_factory=set)
+    exposition: Exposition = field(default_factory=Exposition)
 
     def take(self, path: str, body: bytes) -> None:
         if path == "/v1/traces":
@@ -63,6 +65,7 @@ class Collector:
                         for span in scope.spans
                     ]
         elif path == "/v1/metrics":
+            self.exposition.take(body)
             for resource_metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
                 for scope_metrics in resource_metrics.scope_metrics:
                     for metric in scope_metrics.metrics:
@@ -128,7 +131,7 @@ def ordered(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> I
     stack.stop()
 
 
-def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
+def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request_that_dynamics_saw(
     ordered: Deal, collector: Collector
 ) -> None:
     def requests() -> list[SeenSpan]:
@@ -148,6 +151,12 @@ def test_one_trace_runs_from_the_webhook_through_the_activities_to_each_request(
     for span in requests():
         assert span.attributes["q2c.company"] == "usmf"
         assert span.attributes["http.response.status_code"] in ("200", "201", "204")
+    seen = [entry for entry in ordered.stack.desk.requests() if first in entry.get("named", {}).get("traceparent", "")]
+    assert {entry["system"] for entry in seen} == {"finance", "dataverse"}
+    correlated = {entry["named"]["x-ms-correlation-request-id"] for entry in seen if entry["system"] == "dataverse"}
+    assert correlated == {str(uuid.UUID(first))}
+    sent = {entry["named"]["x-ms-client-request-id"] for entry in seen}
+    eventually(lambda: sent <= {span.attributes.get("q2c.client_request_id") for span in collector.spans})
 
 
 def test_one_trace_runs_from_a_click_through_two_runs_to_the_request_that_dynamics_saw(
@@ -250,6 +259,26 @@ def test_what_dashboards_and_alerts_group_and_filter_by_is_a_label_of_what_is_ex
             assert named - {"le"} <= found, f"{text} names labels that {exported} has not: {found}"
             checked += 1
     assert checked > 40, "nearly nothing was exported"
+
+
+def test_prometheus_gets_what_dashboards_and_alerts_ask_for_by_their_names(ordered: Deal, collector: Collector) -> None:
+    """The collector shows no metric that has two labels of one name, and names each by its unit and its kind."""
+    asked = {
+        "temporal_num_pollers",
+        "temporal_workflow_task_schedule_to_start_latency_seconds_bucket",
+        "q2c_http_requests_total",
+        "q2c_http_request_duration_seconds_bucket",
+        "q2c_payload_bytes_bucket",
+        "q2c_transitions_total",
+        "q2c_stage_duration_seconds_bucket",
+        "q2c_feed_swept_at",
+        "q2c_deals",
+    }
+    shown = collector.exposition
+    eventually(lambda: asked <= set(re.findall(r"(?m)^(\w+)\{", shown.text())))
+    assert shown.refused == {}
+    for name in ("temporal_num_pollers", "q2c_deals"):
+        assert re.search(rf'(?m)^{name}\{{.*instance="[0-9a-f-]{{36}}".*job="q2c-worker"', shown.text()), name
 
 
 def test_headers_are_sent_as_they_are_meant_by_our_exporters_and_by_the_sdks(

@@ -18,7 +18,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from cli import reach
+from bench.exposition import served
+from cli import reach, telemetry_checks
 from cli.check import Check
 from cli.checks import run_checks
 from cli.main import app
@@ -167,6 +168,16 @@ async def all_checks(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return {check.name: check async for check in run_checks()}
+
+
+async def test_the_doctor_sees_whether_traces_and_metrics_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    with served() as (_, port):
+        for endpoint in (f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{port}/elsewhere", "http://127.0.0.1:1", ""):
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            found += [(check.status, check.text) async for check in telemetry_checks.run()]
+    assert [status for status, _ in found] == ["ok", "failed", "failed", "ok"]
+    assert "/elsewhere/v1/traces answers 404" in found[1][1] and "nothing is exported" in found[3][1]
 
 
 def test_the_doctor_tells_programs_too(up: dict[str, Any]) -> None:

@@ -43,6 +43,7 @@ from tests.webworld.accounts import StandInCollections
 from tests.webworld.claims import claims, verified
 from tests.webworld.initial_syncs import StandInInitialRun
 from tests.webworld.late import StandInAfterEnd
+from tests.webworld.maps import StandInChange
 from tests.webworld.syncs import StandInSync
 
 
@@ -422,6 +423,7 @@ WORKFLOWS = [
     StandInAfterEnd,
     StandInInitialRun,
     StandInSync,
+    StandInChange,
     StandInLedger,
     StandInSalesFeed,
     StandInFinanceFeed,

@@ -39,6 +39,7 @@ from workers.rules import load_policy
 from workers.syncing import add_sync_work
 from workers.worker import Work, workflow_runner
 from workflows.audit import AuditDelivery
+from workflows.map_change import ChangeMap
 from workflows.replay import Replay
 from workflows.sync import Sync
 
@@ -177,7 +178,7 @@ class SyncWorld(CompareWorld):
             deals = Worker(
                 self.client,
                 task_queue=names.DEAL_QUEUE,
-                workflows=[Sync, Replay, AuditDelivery],
+                workflows=[Sync, Replay, AuditDelivery, ChangeMap],
                 activities=people,
                 workflow_runner=workflow_runner(),
             )

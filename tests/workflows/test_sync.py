@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from domain.entities.merge import LetterCause
-from policies import map_files
 from sandbox.dataverse.dualwrite import Map, set_maps
 from tests.workflows.compare_world import LIMIT, map_with
 from tests.workflows.sync_fixtures import MakeWorld, customers, world_of
+from tests.workflows.sync_world import SyncWorld
 from tests.workflows.trusting import AMY, OTTO, RITA
 
 __all__ = ["world_of"]
@@ -156,29 +156,41 @@ async def test_what_cannot_be_applied_is_kept_grouped_and_tried_again(world_of: 
         assert world.account(ids[accounts[-2]])["address1_country"] == "Germany"
 
 
-PRICE = {"finance": "SalesPrice", "sales": "price", "owner": "FINANCE", "tolerance": "0", "decimals": 2}
+async def test_a_price_edited_in_sales_never_reaches_finance(world_of: MakeWorld) -> None:
+    async with world_of("fixtures", application_role="System Administrator") as world:
+        world.entity = "price"
+        world.sweep_seconds = 1
+        view = await world.start()
+        assert view.letters == {}
+        prices = world.sandbox.dataverse
+        (product,) = prices.rows("product", productnumber="P100")
+        (of_usmf,) = prices.rows("pricelevel", name="USMF list prices")
+        (row,) = prices.rows("productpricelevel", productid=product["productid"], pricelevelid=of_usmf["pricelevelid"])
+        price, path = row["amount"], row["productpricelevelid"]
 
-
-async def test_a_price_edited_in_sales_never_reaches_finance(world_of: MakeWorld, tmp_path: Path) -> None:
-    folder = map_with(tmp_path / "policies")
-    product = yaml.safe_load((map_files.PACKAGED / "products.yaml").read_text(encoding="utf-8"))
-    product["fields"]["price"] = PRICE
-    (folder / "maps" / "products.yaml").write_text(yaml.safe_dump(product), encoding="utf-8")
-    async with world_of("fixtures", folder, application_role="System Administrator") as world:
-        world.entity = "product"
-        await world.start()
-        row = next(row for row in world.sandbox.dataverse.rows("product") if row["productnumber"] == "P100")
-        listed = world.sandbox.finance.get("ReleasedProductsV2", ("usmf", "P100"))
-        assert listed is not None
-        price = listed["SalesPrice"]
-        world.sandbox.dataverse.update("products", row["productid"], {"price": price})
-        await world.rounds()
-
-        world.sandbox.dataverse.update("products", row["productid"], {"price": price - 1})
+        prices.update("productpricelevels", path, {"amount": price - 1})
         view = await world.until(lambda view: view.figures.undone == 1)
 
-        changed = world.sandbox.dataverse.get("products", row["productid"])
+        changed = prices.get("productpricelevels", path)
         assert changed is not None
-        assert changed["price"] == price
-        assert (view.figures.to_finance, view.letters) == (0, {})
-        assert world.writes() == (1, 0)
+        assert changed["amount"] == price
+        assert (view.figures.to_finance, view.letters, world.writes()) == (0, {}, (1, 0))
+
+        world.sandbox.finance.set_list_price("usmf", "P100", price + 5)
+        await world.until(lambda _: (prices.get("productpricelevels", path) or {})["amount"] == price + 5)
+        world.sandbox.finance.seed("SalesPriceAgreements", twice(world, "P100"))
+        view = await world.until(lambda view: view.letters == {LetterCause.DUPLICATE: 1})
+        assert [letter.key for letter in await world.letters()] == ["P100/EA/USD"]
+        world.sandbox.finance.set_list_price("usmf", "P100", price)
+        await world.until(lambda view: not view.letters)
+        prices.delete("productpricelevels", path)
+        await world.until(lambda view: view.letters == {LetterCause.DELETED_IN_SALES: 1})
+        assert world.writes() == (3, 0)
+
+
+def twice(world: SyncWorld, item: str) -> dict[str, Any]:
+    """A second, cheaper price agreement of an item, for all customers."""
+    listed = world.sandbox.finance.query("SalesPriceAgreements", ItemNumber=item, dataAreaId="usmf")
+    row = next(each for each in listed if not each["CustomerAccountNumber"] and not each["PriceCustomerGroupCode"])
+    columns = ("dataAreaId", "ItemNumber", "ProductNumber", "PriceCurrencyCode", "QuantityUnitySymbol", "Price")
+    return {name: row[name] for name in columns} | {"SalesPriceQuantity": Decimal(1), "Price": row["Price"] - 1}

@@ -10,11 +10,12 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from domain.entities.map_change_said import Proposal, staleness
+from domain.entities.map_run import MapChangeShown
 from domain.record import Record
 from ledger.map_records import KeptMap, MapHistory, ProposalShown
 from web.api.application import Caller, problems
 from web.api.bodies import Accepted
-from web.maps import ENTITY_LENGTH, Done, MapChanges, MapWordBody, ProposeBody
+from web.maps import ENTITY_LENGTH, Done, MapBackBody, MapChanges, MapWordBody, ProposeBody
 
 PROPOSAL = "/maps/{entity}/proposals/{n}"
 Entity = Annotated[str, Path(max_length=ENTITY_LENGTH, description="Of the map, e.g. customer")]
@@ -34,6 +35,7 @@ class ProposalBody(Record):
     plan_hash: str = Field("", description="`seen` of what is said of it; empty: it has no plan yet")
     stale: str = Field("", description="Why its plan no longer counts; empty: it does")
     approved: int = Field(0, description="Approvals of the plan as it is")
+    change: MapChangeShown | None = Field(None, description="What came of activating it; None: nobody has yet")
 
     @classmethod
     def of(cls, shown: ProposalShown) -> ProposalBody:
@@ -44,6 +46,7 @@ class ProposalBody(Record):
             plan_hash=found.plan.hash if found.plan else "",
             stale=str(staleness(found, shown.situation) or ""),
             approved=len(found.counting),
+            change=shown.change,
         )
 
 
@@ -81,15 +84,18 @@ def add_maps(api: FastAPI, maps: MapChanges) -> None:
         return JSONResponse(Proposed(message_id=message_id, entity=entity, number=number).model_dump(mode="json"))
 
     @api.post("/maps/{entity}/rollback", operation_id="rollBackMap", **answers)
-    async def roll_back(entity: Entity, body: MapWordBody, who: Caller) -> Response:
-        """Put the former version of a map in force again; `seen` is the hash of the one in force."""
+    async def roll_back(entity: Entity, body: MapBackBody, who: Caller) -> Response:
+        """Put the former version of a map in force again, and have restored what the change wrote."""
         message_id = str(body.message_id or uuid.uuid4())
         await maps.roll_back(entity, who, message_id, body)
         return JSONResponse(Accepted(message_id=message_id).model_dump(mode="json"))
 
     @api.post(f"{PROPOSAL}/{{do}}", operation_id="sayToMapProposal", **answers)
     async def say(entity: Entity, n: Number, do: Done, body: MapWordBody, who: Caller) -> Response:
-        """Approve, refuse, withdraw or activate a proposal; `seen` is the hash of its plan."""
+        """Approve, refuse, withdraw or activate a proposal; `seen` is the hash of its plan.
+
+        What is activated is tried on some records first: `change` of the proposal says what came of it.
+        """
         message_id = str(body.message_id or uuid.uuid4())
         await maps.say(entity, n, do, who, message_id, body)
         return JSONResponse(Accepted(message_id=message_id).model_dump(mode="json"))

@@ -14,13 +14,14 @@ from starlette.routing import Route
 
 from domain.entities.map_change_rules import ChangeClass
 from domain.entities.map_change_said import APPROVALS, Proposal, ProposalStatus, staleness
+from domain.entities.map_run import ChangeStatus, LookStatus
 from domain.people import Person
 from domain.phrases import marked
 from domain.refusals import Refusal
 from domain.rights import Action
 from ledger.map_records import MapHistory, ProposalShown
 from web.commands import parsed
-from web.maps import Done, MapChanges, MapWordBody
+from web.maps import Done, MapBackBody, MapChanges, MapWordBody
 from web.pages.site import Site, message_id_of
 from web.problems import Problem, to_correct
 from web.session import Session
@@ -38,6 +39,26 @@ STATUSES: Final = {
     ProposalStatus.ACTIVATED.value: marked("Activated"),
     ProposalStatus.REFUSED.value: marked("Refused"),
     ProposalStatus.WITHDRAWN.value: marked("Withdrawn"),
+    ProposalStatus.RUNNING.value: marked("Being tried"),
+    ProposalStatus.STOPPED.value: marked("Stopped"),
+}
+STATES: Final = {
+    ChangeStatus.RUNNING.value: marked("Being tried"),
+    ChangeStatus.IN_FORCE.value: marked("In force"),
+    ChangeStatus.STOPPED.value: marked("Stopped"),
+    ChangeStatus.ROLLED_BACK.value: marked("Rolled back"),
+}
+LOOKS: Final = {
+    LookStatus.WAITING.value: marked("Waiting for the sync"),
+    LookStatus.AGREED.value: marked("Agreed already"),
+    LookStatus.READ.value: marked("Would be written"),
+    LookStatus.WRITTEN.value: marked("Written"),
+    LookStatus.ALONE.value: marked("Without a counterpart"),
+    LookStatus.REFUSED.value: marked("Refused"),
+    LookStatus.DIFFERS.value: marked("Still different"),
+    LookStatus.DROPPED.value: marked("Not looked at any more"),
+    LookStatus.RESTORED.value: marked("Restored"),
+    LookStatus.EDITED.value: marked("Edited since, left as they are"),
 }
 KINDS: Final = {
     "file": marked("From its file"),
@@ -48,8 +69,8 @@ DONE: Final = {
     "approve": marked("Your approval is recorded."),
     "refuse": marked("The proposal is refused."),
     "withdraw": marked("The proposal is withdrawn."),
-    "activate": marked("The map is in force."),
-    "rollback": marked("The former version is in force again."),
+    "activate": marked("It is tried on some records before it is in force. Reload this page to see what came of it."),
+    "rollback": marked("The former version is in force again. The sync restores what the change wrote."),
 }
 
 
@@ -98,7 +119,8 @@ class MapPages:
         entity, why = request.path_params["entity"], str(form.get("why", "")).strip()
         try:
             message_id = message_id_of(form)
-            body = parsed(MapWordBody, {"seen": str(form.get("seen", "")), "why": why})
+            shown = {name: str(form.get(name, "")) for name in ("seen", "plan")}
+            body = parsed(MapBackBody, shown | {"why": why})
             await self.maps.roll_back(entity, session.who, message_id, body)
         except Problem as error:
             return await self._map(request, session, problem=to_correct(error), typed=why)
@@ -129,6 +151,7 @@ class MapPages:
     def _of_proposal(self, shown: ProposalShown, person: Person) -> dict[str, Any]:
         found, plan, may = shown.proposal, shown.proposal.plan, self.maps.may
         is_open = found.status is ProposalStatus.OPEN
+        may_end = is_open or found.status is ProposalStatus.RUNNING
         own = person.is_same(found.by)
         seats = self.maps.rules.seats(plan.classes) if plan else {}
         return {
@@ -138,8 +161,9 @@ class MapPages:
             "is_open": is_open,
             "own": own,
             "may_approve": is_open and not own and may(person, Action.APPROVE_MAP) and _may_still(found, person),
-            "may_refuse": is_open and not own and may(person, Action.APPROVE_MAP),
-            "may_withdraw": is_open and own and may(person, Action.PROPOSE_MAP),
+            "change": shown.change,
+            "may_refuse": may_end and not own and may(person, Action.APPROVE_MAP),
+            "may_withdraw": may_end and own and may(person, Action.PROPOSE_MAP),
             "may_activate": is_open and may(person, Action.ACTIVATE_MAP) and len(found.counting) >= APPROVALS,
             "seats": {seat: sorted(roles) for seat, roles in seats.items()},
             "wanted": APPROVALS,
@@ -151,7 +175,7 @@ class MapPages:
         self, template: str, session: Session, context: dict[str, Any], done: str, problem: Problem | None, typed: str
     ) -> Response:
         context |= {"done": DONE.get(done, ""), "problem": problem, "typed": typed}
-        context |= {"message_id": lambda: str(uuid.uuid4())}
+        context |= {"message_id": lambda: str(uuid.uuid4()), "looks": LOOKS, "states": STATES}
         return await self.site.render(template, session, context, problem.status if problem else 200)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.exposition import EXPIRES_SECONDS
+from domain.causes import Cause
 from workers.settings import variables
 from workers.telemetry import BUCKETS
 
@@ -115,6 +117,21 @@ def test_every_panel_asks_something_says_what_it_shows_and_lies_on_no_other() ->
             taken |= cells
 
 
+def test_every_panel_that_counts_sees_the_first_count() -> None:
+    """A counter is there from its first count on, and increase() alone does not see that one."""
+    counted = r"\(\((\S+) unless \1 offset (\w+)\) or increase\(\1\[\2\]\)\)"
+    for where, panel in panels():
+        for expr in (target["expr"] for target in panel["targets"]):
+            assert "increase(" not in re.sub(counted, "", expr), where
+
+
+def test_every_dashboard_is_shown_on_the_operations_page_as_a_real_run_filled_it() -> None:
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    for name in dashboards():
+        picture = f"images/dashboard-{Path(name).stem}.png"
+        assert f"({picture})" in page and 20_000 < (ROOT / "docs" / picture).stat().st_size < 300_000, name
+
+
 def test_every_alert_has_a_test() -> None:
     tried = yaml.safe_load((ROOT / "deploy/prometheus/rules_test.yml").read_text())["tests"]
     assert {test["name"] for test in tried} == rules().keys()
@@ -135,6 +152,26 @@ def test_alerts_fire_when_they_should_and_the_queries_of_the_dashboards_can_be_r
     ):
         result = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=60, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_metrics_find_their_way_from_the_product_to_prometheus() -> None:
+    """Every component a pipeline names is configured, and each part looks where the one before it listens."""
+    collector = yaml.safe_load((ROOT / "deploy/otel/collector.yaml").read_text())
+    for pipeline in collector["service"]["pipelines"].values():
+        for part in ("receivers", "processors", "exporters"):
+            assert set(pipeline[part]) <= collector[part].keys()
+    assert set(collector["service"]["extensions"]) <= collector["extensions"].keys()
+    shown = collector["exporters"]["prometheus"]
+    assert shown["resource_to_telemetry_conversion"]["enabled"] and shown["metric_expiration"] == "2m"
+    assert EXPIRES_SECONDS == 120
+    scrapes = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    (target,) = [each for scrape in scrapes for of in scrape["static_configs"] for each in of["targets"]]
+    assert target == f"otel-collector:{shown['endpoint'].rpartition(':')[2]}"
+    taken = collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert compose["x-settings"]["OTEL_EXPORTER_OTLP_ENDPOINT"] == f"http://otel-collector:{taken}"
+    named = {each.split(":", 1)[0] for each in compose["services"]["prometheus"]["volumes"]}
+    assert {"./deploy/prometheus", "prometheus"} == named
 
 
 def test_every_alert_says_what_to_do_with_variables_that_exist() -> None:
@@ -159,8 +196,9 @@ def test_the_operations_page_lists_every_metric_of_ours() -> None:
 
 def test_an_outage_is_one_alert_for_each_system_within_five_minutes() -> None:
     """Finance away from 10:02: one alert by 10:07 (S22), and no label but the system tells two apart."""
-    groups = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
-    (down,) = [rule for group in groups for rule in group["rules"] if "q2c_circuit_open" in rule["expr"]]
-    assert (down["alert"], down["labels"]["severity"]) == ("SystemDown", "page")
+    down = rules()["SystemDown"]
+    assert "q2c_circuit_open" in down["expr"] and down["labels"]["severity"] == "page"
     assert set(re.findall(r" by \(([^)]*)\)", down["expr"])) == {"system"}
     assert int(down["for"].removesuffix("m")) <= 4
+    (passing,) = re.findall(r'cause!~"([^"]*)"', rules()["SweepsFail"]["expr"])
+    assert set(passing.split("|")) == {str(cause.value) for cause in Cause if cause.passes}

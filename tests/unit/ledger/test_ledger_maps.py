@@ -15,6 +15,7 @@ from domain.entities.map_change_said import MapWord, ProposalStatus
 from domain.entities.model import DataMap
 from domain.people import Person
 from domain.refusals import Refusal
+from ledger import map_changes
 from ledger import map_versions as maps
 from ledger.audit import AuditStore
 from ledger.database import Database
@@ -75,6 +76,12 @@ async def approved(database: Database, number: int, plan: str) -> None:
         assert await maps.approve(database, "customer", number, said, RULES) is None
 
 
+async def activated(database: Database, number: int, said: MapWord) -> Refusal | None:
+    """Activate a proposal that is tried on no record."""
+    refused = await map_changes.begin(database, "customer", number, said, RULES, ())
+    return refused or await map_changes.activate(database, said, RULES, "", said.at)
+
+
 async def of_customers(database: Database) -> KeptMap:
     return next(row for row in await maps.overview(database) if row.entity == "customer")
 
@@ -118,19 +125,23 @@ async def test_two_others_approve_then_it_is_in_force_and_goes_back_to_the_hash_
     again = word(AMY, "amy-2", "cfo", seen=plan)
     assert await maps.approve(filled, "customer", 1, again, RULES) is Refusal.NEEDS_SECOND_PERSON
     activating = word(OLE, "activate", seen=plan)
-    assert await maps.activate(filled, "customer", 1, activating, RULES) is Refusal.MAP_NOT_APPROVED
+    assert await activated(filled, 1, activating) is Refusal.MAP_NOT_APPROVED
     assert await maps.approve(filled, "customer", 1, word(OLE, "ole", "ops", seen=plan), RULES) is None
     for _ in range(2):
-        assert await maps.activate(filled, "customer", 1, activating, RULES) is None
+        assert await activated(filled, 1, activating) is None
     assert await hash_in_force(filled) == hash_of(proposed)
     assert (await of_customers(filled)).version == 1
 
     back = word(OLE, "back", seen=hash_of(CUSTOMER))
     assert await maps.roll_back(filled, "customer", back) is Refusal.CHANGED_MEANWHILE
-    back = word(OLE, "back-2", seen=hash_of(proposed))
+    no_plan = word(OLE, "back-1", seen=hash_of(proposed))
+    assert await maps.roll_back(filled, "customer", no_plan) is Refusal.CHANGED_MEANWHILE, "leave is for one plan"
+    back = word(OLE, "back-2", seen=hash_of(proposed)).model_copy(update={"plan": plan})
     for _ in range(2):
         assert await maps.roll_back(filled, "customer", back) is None
     assert await hash_in_force(filled) == hash_of(CUSTOMER)
+    on = word(OLE, "on-again", seen=hash_of(CUSTOMER))
+    assert await maps.roll_back(filled, "customer", on) is Refusal.NO_FORMER_MAP, "it would not have been tried"
     kept = await maps.history(filled, "customer")
     assert [(each.version, each.kind, each.proposal) for each in kept.versions] == [
         (2, "rollback", 0),
@@ -141,7 +152,7 @@ async def test_two_others_approve_then_it_is_in_force_and_goes_back_to_the_hash_
     for company in ("demf", "usmf"):
         rows = await reader.newest(company, limit=9)
         assert [row.event for row in rows] == [
-            "MapRolledBack", "MapActivated", "MapApproved", "MapApproved", "MapProposed"
+            "MapRolledBack", "MapActivated", "MapTried", "MapApproved", "MapApproved", "MapProposed"
         ]  # fmt: skip
         assert rows[1].before == hash_of(CUSTOMER) and rows[1].after == hash_of(proposed)
 
@@ -155,17 +166,17 @@ async def test_a_plan_over_other_records_or_another_base_is_stale_and_one_made_a
     await approved(filled, 1, plan)
     await maps.keep_records(filled, records("r2"))
     go = word(OLE, "go", seen=plan)
-    assert await maps.activate(filled, "customer", 1, go, RULES) is Refusal.MAP_PLAN_STALE, "other records"
+    assert await activated(filled, 1, go) is Refusal.MAP_PLAN_STALE, "other records"
 
     fresh = await planned(filled, 1)
     assert fresh != plan
-    assert await maps.activate(filled, "customer", 1, go, RULES) is Refusal.CHANGED_MEANWHILE
+    assert await activated(filled, 1, go) is Refusal.CHANGED_MEANWHILE
     go = word(OLE, "go", seen=fresh)
-    assert await maps.activate(filled, "customer", 1, go, RULES) is Refusal.MAP_NOT_APPROVED
+    assert await activated(filled, 1, go) is Refusal.MAP_NOT_APPROVED
     for person, role in ((AMY, "cfo"), (OLE, "ops")):
         said = word(person, f"{person.oid}-again", role, seen=fresh)
         assert await maps.approve(filled, "customer", 1, said, RULES) is None
-    assert await maps.activate(filled, "customer", 1, go, RULES) is None
+    assert await activated(filled, 1, go) is None
     late = word(AMY, "late", "cfo", seen=other)
     assert await maps.approve(filled, "customer", 2, late, RULES) is Refusal.MAP_PLAN_STALE, "the base has moved"
 
@@ -180,17 +191,17 @@ async def test_a_plan_or_map_that_was_edited_in_the_database_does_not_come_into_
         content["impacts"][0]["records"] = 0
         await connection.execute(update(MAP_PROPOSALS).values(plan=json.dumps(content)))
     for seen, code in ((plan, Refusal.CHANGED_MEANWHILE), ("edited", Refusal.CHANGED_MEANWHILE)):
-        assert await maps.activate(filled, "customer", 1, word(OLE, "go", seen=seen), RULES) is code
+        assert await activated(filled, 1, word(OLE, "go", seen=seen)) is code
     found = await maps.shown(filled, "customer", 1, RULES)
     assert found is not None and found.proposal.plan is not None and found.proposal.counting == ()
     edited = word(OLE, "go", seen=found.proposal.plan.hash)
-    assert await maps.activate(filled, "customer", 1, edited, RULES) is Refusal.MAP_NOT_APPROVED
+    assert await activated(filled, 1, edited) is Refusal.MAP_NOT_APPROVED
 
     plan = await planned(filled, 1)
     async with filled.writing() as connection:
         await connection.execute(update(MAP_PROPOSALS).values(content=without("email").model_dump_json()))
     other = word(OLE, "go", seen=plan)
-    assert await maps.activate(filled, "customer", 1, other, RULES) is Refusal.MAP_PLAN_STALE
+    assert await activated(filled, 1, other) is Refusal.MAP_PLAN_STALE
     assert await hash_in_force(filled) == hash_of(CUSTOMER)
 
 
@@ -219,7 +230,7 @@ async def test_who_decided_is_forgotten_and_what_they_decided_stays(filled: Data
     assert await maps.propose(filled, without("phone"), word(REX, "one")) == 1
     plan = await planned(filled, 1)
     await approved(filled, 1, plan)
-    assert await maps.activate(filled, "customer", 1, word(OLE, "go", seen=plan), RULES) is None
+    assert await activated(filled, 1, word(OLE, "go", seen=plan)) is None
     for person in (REX, AMY, OLE):
         await store.erase(person.oid)
     async with filled.reading() as connection:

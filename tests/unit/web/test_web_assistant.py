@@ -22,6 +22,7 @@ from assistant.deals import Site
 from assistant.server import over_http
 from assistant.stored import stored
 from assistant.tools import Tools
+from cli import reading_checks
 from ledger.data_reading import DataReading
 from policies.map_files import load_maps
 from tests.rights import POLICY
@@ -31,6 +32,7 @@ from web.access import Access
 from web.config import WebConfig
 from web.tokens import SigningKeys, TokenVerifier
 from workers.serving import serve
+from workers.settings import load_settings
 
 TOOLS = {
     "find_deal": {"text": "AS-1"},
@@ -212,3 +214,15 @@ def test_a_stored_text_is_cut_and_hides_nothing() -> None:
     assert stored("a\u200bb\u202ec\x00\nd").untrusted_text == "abc\nd"
     assert len(stored("x" * 5_000).untrusted_text) == 1_000
     assert stored(None).untrusted_text == ""
+
+
+async def test_the_doctor_sees_whether_assistants_reach_it(
+    assistants: Assistants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for url in (assistants.url.removesuffix("/mcp"), "http://localhost:1", ""):
+        monkeypatch.delenv("Q2C_MCP_URL", raising=False)
+        if url:
+            monkeypatch.setenv("Q2C_MCP_URL", url)
+        found[url] = [check.status async for check in reading_checks.run(load_settings())]
+    assert list(found.values()) == [["ok"], ["failed"], []]

@@ -14,9 +14,11 @@ from starlette.applications import Starlette
 from temporalio.client import Client
 
 from domain.entities.identity import hash_of
-from ledger import map_versions
+from domain.entities.map_change_said import MapWord
+from ledger import map_changes, map_versions
 from ledger.database import Database, open_database
 from ledger.reads import AuditReader
+from runs import names
 from tests.webworld import maps
 from tests.webworld.browsing import Browser, form_of
 from tests.webworld.maps import CUSTOMER
@@ -61,7 +63,7 @@ async def said(client: httpx.AsyncClient, action: str, **more: str) -> httpx.Res
 
 
 async def test_two_others_approve_on_the_site_and_it_is_in_force_until_it_is_rolled_back(
-    browser: Browser, http: httpx.AsyncClient, tenant: Tenant, ledger: Database
+    browser: Browser, http: httpx.AsyncClient, tenant: Tenant, ledger: Database, temporal: Client
 ) -> None:
     answer = await proposed(http, tenant)
     assert answer.status_code == 200, answer.text
@@ -88,6 +90,14 @@ async def test_two_others_approve_on_the_site_and_it_is_in_force_until_it_is_rol
     assert (await said(ada, f"{ONE}/say", do="approve", why="systems are ready")).status_code == 303
     assert "Approvals: 2 of 2" in (await ada.get(ONE)).text
     assert (await said(ada, f"{ONE}/say", do="activate", why="both agreed")).headers["location"].endswith("activate")
+    run = temporal.get_workflow_handle(names.map_change_id("customer", 1))
+    word = await run.query("word", result_type=MapWord)
+    assert word.proof and word.person.oid and word.roles
+    assert await map_changes.begin(ledger, "customer", 1, word, maps.RULES, ("email",)) is None
+    page = (await cleo.get(ONE)).text
+    assert "Being tried" in page and "Put in force" not in page and "Refuse" in page
+    assert await map_changes.activate(ledger, word, maps.RULES, "", word.at) is None
+    await run.terminate("the test has done it")
     in_force = (await map_versions.in_force(ledger))["customer"]
     assert hash_of(in_force) == hash_of(maps.without("phone", email="FINANCE"))
 
@@ -103,7 +113,7 @@ async def test_two_others_approve_on_the_site_and_it_is_in_force_until_it_is_rol
     for company in ("demf", "usmf"):
         rows = await AuditReader(ledger).newest(company, limit=9)
         assert [row.event for row in rows if row.kind == "decision"] == [
-            "MapRolledBack", "MapActivated", "MapApproved", "MapApproved", "MapProposed"
+            "MapRolledBack", "MapActivated", "MapTried", "MapApproved", "MapApproved", "MapProposed"
         ]  # fmt: skip
         assert all(row.envelope_hash for row in rows if row.kind == "decision")
 

@@ -44,7 +44,7 @@ NARROWEST = 320
 """Where only the fit is looked at: the layout is that of 390."""
 NEW = ("/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Conflict&customer=NOBODY")
 DATA = ("/data", "/data/differences", "/data/matches", f"/data/matches/{data.OWING.id}", "/data/initial")
-MAPS = ("/data/maps", "/data/maps/currency", "/data/maps/customer/1", "/data/maps/customer/2")
+MAPS = ("/data/maps", "/data/maps/product", "/data/maps/customer/1", "/data/maps/customer/2")
 PARALLEL = ("/data/parallel?company=usmf", "/data/parallel?company=jpmf")
 WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
 Open = Callable[..., Awaitable[Page]]
