@@ -172,7 +172,13 @@ class SyncWorld(CompareWorld):
             work = Work((), (), (), (), {}, begin=lambda: asyncio.sleep(0), connections=running_now)
             of = self.settings
             add_sync_work(
-                work, of, policy, composition.endpoints(of), composition.reader(of), composition.credentials(of)
+                work,
+                of,
+                policy,
+                composition.endpoints(of),
+                composition.reader(of),
+                composition.credentials(of),
+                self.syncs,
             )
             people: list[Callable[..., Any]] = [TrustingVerifier().verify_messages, self.audit.record_audit]
             deals = Worker(
