@@ -99,7 +99,7 @@ async def _killed(stack: Stack, records: int) -> int:
     while True:
         await asyncio.sleep(1)
         view = await _asked(stack, "initial")
-        handled = sum(view.get("counts", {}).values())
+        handled = sum(int(number) for number in view.get("counts", {}).values())
         if handled * 2 >= records:
             os.kill(stack.pids()["worker"], signal.SIGKILL)
             return handled
