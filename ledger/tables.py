@@ -398,3 +398,16 @@ LETTERS: Final = Table(
     Index("sync_letters_by_replay", "replay"),
 )
 """What could not be applied. Nothing removes a letter that stands."""
+
+LAGS: Final = Table(
+    "lags",
+    metadata,
+    Column("day", String(10), nullable=False, comment="UTC"),
+    Column("company", String(10), nullable=False),
+    Column("entity", String(40), nullable=False),
+    Column("direction", String(10), nullable=False, comment="to_sales or to_finance"),
+    Column("bucket", Integer, nullable=False, comment="by its place among the bounds"),
+    Column("changes", Integer, nullable=False),
+    PrimaryKeyConstraint("day", "company", "entity", "direction", "bucket"),
+)
+"""How long changes took from one system to the other, counted."""

@@ -73,6 +73,8 @@ KEPT_BY_GATE: Final = "q2c_kept_by_gate"
 """What a run asks, outside its sandbox: how many signals the gate keeps for its next tasks."""
 SPAN: Final = "q2c_span"
 """What a run calls, outside its sandbox, to have a span written that is over; none where nothing is traced."""
+LAG: Final = "q2c_lag"
+"""What a run calls, outside its sandbox, to have it counted how long Sales was behind; none where nobody counts."""
 ASK_AGAIN: Final = "News for this run are on their way, and it cannot answer before they are there. Ask again."
 """Why a query failed that would have changed what it asks (``workers.early``)."""
 

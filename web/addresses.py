@@ -35,6 +35,7 @@ SYNC_RUN: Final = "/sync/{company}/{entity}/run"
 SYNC_SETTLE: Final = "/sync/{company}/{entity}/settle"
 HISTORY: Final = "/history/{company}/{kind}"
 HISTORY_RUN: Final = "/history/{company}/{kind}/run"
+OVERVIEW: Final = "/data/overview"
 LATE_DISMISS: Final = "/late/{company}/{n:nth}/dismiss"
 COMPANY_LENGTH: Final = 10
 QUOTE_LENGTH: Final = 100

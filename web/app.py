@@ -43,6 +43,7 @@ from runs.histories import Histories
 from runs.initial import Initials
 from runs.map_changes import MapChangeRuns
 from runs.parallel import ParallelRuns
+from runs.parked import ParkedDeals
 from runs.reviews import Reviews
 from runs.search import Search
 from runs.syncs import Syncs
@@ -55,6 +56,7 @@ from web.api.history import add_history
 from web.api.initial import add_initial
 from web.api.late import add_late
 from web.api.maps import add_maps
+from web.api.overview import add_overview
 from web.api.parallel import add_parallel
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.api.sync import add_sync
@@ -80,6 +82,7 @@ from web.limits import Limits
 from web.links import Dynamics
 from web.maps import MapChanges
 from web.middleware import SecurityHeaders, Tracing, security_headers
+from web.overview import Overviews
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AUDIT, AuditPages
 from web.pages.bulk import BulkPages
@@ -187,7 +190,7 @@ def create_app(
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
             *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
-            *_pages_of_data(site, Data(access, desk, decisions), initial, beside.maps),
+            *_pages_of_data(site, Data(access, desk, decisions), initial, beside.maps, beside.overviews),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -227,6 +230,7 @@ class _Beside(NamedTuple):
     syncing: Syncing
     initial: InitialRunning
     histories: HistoryDesk
+    overviews: Overviews
 
 
 def _beside_deals(
@@ -256,6 +260,7 @@ def _beside_deals(
         Syncing(access, Syncs(client), Initials(client), decisions),
         InitialRunning(access, Initials(client), decisions),
         HistoryDesk(access, Histories(client), decisions),
+        Overviews(Data(access, DataDesk(ledger) if ledger else None, decisions), ParkedDeals(client)),
     )
 
 
@@ -280,6 +285,7 @@ def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, bes
     add_sync(api, beside.syncing)
     add_initial(api, beside.initial)
     add_history(api, beside.histories)
+    add_overview(api, beside.overviews)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
     add_maps(api, beside.maps)
@@ -299,10 +305,12 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
     ]
 
 
-def _pages_of_data(site: Site, data: Data, initial: InitialSyncs, maps: MapChanges) -> list[Route]:
+def _pages_of_data(
+    site: Site, data: Data, initial: InitialSyncs, maps: MapChanges, overviews: Overviews
+) -> list[Route]:
     """The pages about what both systems hold."""
     return [
-        *DataPages(site, data, maps).routes(),
+        *DataPages(site, data, maps, overviews).routes(),
         *DifferencePages(site, data).routes(),
         *MatchPages(site, data).routes(),
         *MapPages(site, maps).routes(),

@@ -75,9 +75,9 @@ class InitialSyncs:
             found[place] = shown.model_copy(update={"dry_run": run, "verdict": verdicts.get(place)})
         for each in await self._runs.listed(companies, names.INITIAL_RUN):
             place = (each.entity, each.company)
-            if (going := await self._run(each)) is not None:
+            if (writing := await self._run(each)) is not None:
                 shown = found.get(place, ShownInitial(entity=each.entity, company=each.company, began_at=each.began_at))
-                found[place] = shown.model_copy(update={"run": going, "run_left": going.time_left()})
+                found[place] = shown.model_copy(update={"run": writing, "run_left": writing.time_left()})
         return tuple(sorted(found.values(), key=lambda each: (not each.goes_on, each.entity, each.company)))
 
     def _shown(self, run: ListedRun, view: InitialView | None) -> ShownInitial:

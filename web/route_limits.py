@@ -154,6 +154,7 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "GET /api/v1/sync/{company}/{entity}": _READ,
     "POST /api/v1/sync/{company}/{entity}/run": _MESSAGE,
     "POST /api/v1/sync/{company}/{entity}/settle": _MESSAGE,
+    "GET /api/v1/data/overview": _READ,
     "GET /api/v1/history/{company}/{kind}": _READ,
     "POST /api/v1/history/{company}/{kind}/run": _MESSAGE,
     "GET /api/v1/collections": _READ,

@@ -13,6 +13,7 @@ from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
 from ledger.initial_ledger import InitialLedger
+from ledger.lag_counts import LagCounts
 from ledger.map_reading import MapReading
 from ledger.map_runs import MapRunLedger
 from policies.activation_files import limits_of_file
@@ -35,6 +36,7 @@ def add_sync_work(
     reads_as: Credentials,
     writes_as: Credentials,
     syncs: Syncs,
+    lags: LagCounts,
 ) -> None:
     """Add the activities of syncs to what a worker does that reads in bulk.
 
@@ -46,6 +48,7 @@ def add_sync_work(
         reads_as: the application that may only read.
         writes_as: the application of the deals.
         syncs: asked whether one goes on before anything else writes its records.
+        lags: counts how long changes took.
     """
     from activities.initial_writing import InitialWriting
     from activities.map_changing import MapChanging
@@ -70,17 +73,16 @@ def add_sync_work(
     plans = Plans(readers[System.DATAVERSE], dataverse, policy, settings.policies, kept)
     writer = SyncWriter(dataverse.odata, finance.odata)
     in_sales = SalesSync(plans, readers[System.DATAVERSE], ledger)
-    both = readers[System.FINANCE], readers[System.DATAVERSE]
-    limits = limits_of_file(settings.policies)
+    both, limits = (readers[System.FINANCE], readers[System.DATAVERSE]), limits_of_file(settings.policies)
     looks = MapLooks(plans, *both, writer, of_maps, limits.before_image_days)
-    in_finance = FinanceSync(plans, *both, writer, ledger, looks)
-    changing = MapChanging(of_maps, looks, policy.rights.map_changes, settings.data.dir, limits.canary)
+    in_finance = FinanceSync(plans, *both, writer, ledger, looks, lags)
     initial = InitialWriting(plans, *both, writer, ledger, syncs, limits, settings.data.dir)
-    _add(work, in_sales, in_finance, changing, initial)
+    changing = MapChanging(of_maps, looks, policy.rights.map_changes, settings.data.dir, limits.canary)
+    _add(work, in_sales, in_finance, initial, changing)
 
 
 def _add(
-    work: Work, in_sales: SalesSync, in_finance: FinanceSync, changing: MapChanging, initial: InitialWriting
+    work: Work, in_sales: SalesSync, in_finance: FinanceSync, initial: InitialWriting, changing: MapChanging
 ) -> None:
     """Add activities to the queues of what is read in bulk."""
     more: dict[str, list[Activity]] = {
@@ -93,10 +95,6 @@ def _add(
             in_finance.try_letters,
             in_finance.queue_letters,
             in_finance.look_at_replay,
-            initial.open_initial_run,
-            initial.write_initial_page,
-            initial.seed_agreed,
-            initial.leave_writing,
             changing.begin_map_change,
             changing.rehearse_map_change,
             changing.read_map_records,
@@ -104,6 +102,10 @@ def _add(
             changing.queue_map_records,
             changing.activate_map,
             changing.end_map_change,
+            initial.open_initial_run,
+            initial.write_initial_page,
+            initial.seed_agreed,
+            initial.leave_writing,
         ],
     }
     for queue, activities in more.items():

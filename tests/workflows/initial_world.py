@@ -27,6 +27,7 @@ from domain.people import Person
 from ledger import initial_runs
 from ledger.carried_out import CarriedOut
 from ledger.database import open_database
+from ledger.lag_counts import LagCounts
 from ledger.opening import Ledger
 from policies.activation_files import load_limits
 from policies.map_files import load_maps
@@ -130,7 +131,7 @@ class InitialWorld(SyncWorld):
             running_now.push_async_callback(ledger.close)
             work = Work((), (), (), (), {}, begin=lambda: asyncio.sleep(0), connections=running_now)
             add_bulk_work(work, of, policy, ledger, where, reads, reading_budgets(of))
-            add_sync_work(work, of, policy, where, reads, writes, Syncs(self.client))
+            add_sync_work(work, of, policy, where, reads, writes, Syncs(self.client), LagCounts(ledger))
             people: list[Callable[..., Any]] = [TrustingVerifier().verify_messages, self.audit.record_audit]
             deals = Worker(
                 self.client,
