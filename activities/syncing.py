@@ -21,7 +21,7 @@ from temporalio.exceptions import ApplicationError
 from activities.failures import for_deal, refused
 from activities.map_looks import MapLooks
 from activities.signatures import FailureType
-from activities.sync_apply import Applying, Records, lone, pair_of, read_both
+from activities.sync_apply import Applying, Done, Records, lone, pair_of, read_both
 from activities.sync_creating import values_of_new
 from activities.sync_signatures import (
     Applied,
@@ -46,7 +46,7 @@ from domain.entities.merge_forms import SyncedField
 from domain.entities.model import DataMap, Pattern, Scope
 from domain.entities.shards import CannotBeSplit, ShardPlan, counted, outgrown, to_count
 from domain.entities.sync_records import Due, Of, Source
-from domain.entities.sync_run import ROUND_SECONDS, SyncFigures
+from domain.entities.sync_run import ROUND_SECONDS, SyncFigures, in_place_of_sync
 from domain.entities.sync_said import Taken
 from domain.policy import Policy
 from dynamics.bulk import changes, finance, new_rows, sales
@@ -57,6 +57,7 @@ from dynamics.core.errors import Conflict, NotFound, Refused
 from dynamics.sales.client import Dataverse
 from dynamics.sales.metadata import read_running_maps
 from dynamics.synced import SyncWriter
+from ledger.lag_counts import LagCounts
 from ledger.map_reading import MapReading
 from ledger.opening import LedgerAway
 from ledger.syncs import SyncLedger
@@ -229,14 +230,16 @@ class FinanceSync(FinanceSyncActivities):
         writer: SyncWriter,
         ledger: SyncLedger,
         map_looks: MapLooks,
+        lags: LagCounts,
     ) -> None:
-        """Read by the readers what ``plans`` say, write by the writer; note it in the ledger."""
+        """Read by the readers what ``plans`` say, write by the writer; note it in the ledger, and how long it took."""
         self._map_looks = map_looks
         self._plans = plans
         self._reader = in_finance
         self._in_sales = in_sales
         self._writer = writer
         self._ledger = ledger
+        self._lags = lags
         self._lag = metrics.get_meter("q2c").create_histogram(
             "q2c_sync_lag_seconds",
             unit="s",
@@ -318,9 +321,11 @@ class FinanceSync(FinanceSyncActivities):
         with _in_words():
             of = Of(ask.entity, ask.company)
             plan, resting = await self._plans.of(ask)
-            of_maps = await self._map_looks.some(of, ask.most, plan.map_hash, resting)
+            other = in_place_of_sync(await self._ledger.other_writer(of, datetime.now(UTC)))
+            of_maps = await self._map_looks.some(of, ask.most, plan.map_hash, resting or other)
             if of_maps.anew:
                 plan, resting = await self._plans.of(ask, anew=True)
+            resting = resting or other
             figures, lags = of_maps.figures, dict[Source, float]()
             wanted = [] if resting else await self._ledger.due(of, datetime.now(UTC), ask.most)
             if wanted:
@@ -340,7 +345,7 @@ class FinanceSync(FinanceSyncActivities):
                         )
                     )
                     if (done.to_sales or done.to_finance or done.created) and done.looked.due.changed_at:
-                        self._note_lag(of, done.looked.due, lags)
+                        self._note_lag(of, done.looked.due, lags, done)
             now_due, waiting = await self._ledger.waiting(of, datetime.now(UTC))
             return Applied(
                 figures=figures,
@@ -351,10 +356,14 @@ class FinanceSync(FinanceSyncActivities):
                 resting=resting,
             )
 
-    def _note_lag(self, of: Of, due: Due, lags: dict[Source, float]) -> None:
+    def _note_lag(self, of: Of, due: Due, lags: dict[Source, float], done: Done) -> None:
         age = (datetime.now(UTC) - datetime.fromisoformat(due.changed_at)).total_seconds()
         lags[due.source] = round(max(0.0, age, lags.get(due.source, 0.0)), 3)
         self._lag.record(max(0.0, age), {"entity": of.entity, "source": due.source})
+        if done.to_sales or (done.created and due.source != "sales"):
+            self._lags.note(of.company, of.entity, "to_sales", age)
+        if done.to_finance or (done.created and due.source == "sales"):
+            self._lags.note(of.company, of.entity, "to_finance", age)
 
     # Letters
 

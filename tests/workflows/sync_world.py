@@ -28,7 +28,9 @@ from domain.entities.sync_run import ReplayView, SyncStart, SyncView
 from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from ledger.database import Database, open_database
+from ledger.lag_counts import LagCounts
 from ledger.letters import LetterFilter, listed
+from ledger.opening import Ledger
 from runs import names, outcomes
 from runs.syncs import Syncs
 from sandbox.data.ids import row_id
@@ -77,6 +79,7 @@ class SyncWorld(CompareWorld):
     every_seconds: int = 1
     """Between two rounds; where it is more, the run's clock is moved instead of waiting."""
     sweep_seconds: int = 86_400
+    lags: LagCounts | None = None
     edits: int = 0
     """Of people in Finance."""
 
@@ -201,9 +204,12 @@ class SyncWorld(CompareWorld):
         async with AsyncExitStack() as running_now:
             work = Work((), (), (), (), {}, begin=lambda: asyncio.sleep(0), connections=running_now)
             of = self.settings
-            add_sync_work(
-                work, of, policy, composition.endpoints(of), composition.reader(of), composition.credentials(of)
-            )
+            who, writes = composition.reader(of), composition.credentials(of)
+            ledger = Ledger(of.ledger.url.get_secret_value())
+            self.lags = LagCounts(ledger)
+            running_now.push_async_callback(ledger.close)
+            where, syncs = composition.endpoints(of), Syncs(self.client)
+            add_sync_work(work, of, policy, where, who, writes, syncs, self.lags)
             people: list[Callable[..., Any]] = [TrustingVerifier().verify_messages, self.audit.record_audit]
             deals = Worker(
                 self.client,
