@@ -206,7 +206,9 @@ async def figures(connection: AsyncConnection, change_id: str) -> LookFigures:
             back[LookStatus(taken)] = back.get(LookStatus(taken), 0) + number
         if step == LookStep.READ:
             read_only.add(company)
-    return LookFigures(tried=tried, applied=applied, taken_back=back, read_only=tuple(sorted(read_only)))
+    in_order = [{each: found[each] for each in LookStatus if each in found} for found in (tried, applied, back)]
+    names = ("tried", "applied", "taken_back")
+    return LookFigures(**dict(zip(names, in_order, strict=True)), read_only=tuple(sorted(read_only)))
 
 
 async def listed(connection: AsyncConnection, change_id: str, *, edited: bool) -> tuple[LookShown, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from policies.map_files import PACKAGED
 from tests.unit.cli.test_late import SETTINGS, Site
+from tests.webworld import maps
 
 MAP = "customers.yaml"
 
@@ -20,10 +22,10 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
     return Site(monkeypatch, tmp_path)
 
 
-def q2c(*words: str) -> Result:
+def q2c(*words: str, **settings: str) -> Result:
     from cli.main import app
 
-    return CliRunner().invoke(app, ["map", *words], env=SETTINGS)
+    return CliRunner().invoke(app, ["map", *words], env=SETTINGS | settings)
 
 
 def test_a_map_is_proposed_and_a_plan_approved_as_it_is_now(site: Site) -> None:
@@ -62,3 +64,21 @@ def test_a_look_beforehand_says_what_a_file_changes_and_keeps_nothing(
     assert kept.exit_code == 0 and "version   0" in kept.stdout and "in force" in kept.stdout
     listed = json.loads(q2c("list", "--json").stdout)
     assert not any(row["file_differs"] for row in listed)
+
+
+def test_what_the_last_change_did_to_records_is_listed(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    asyncio.run(maps.scene(url))
+    listed = q2c("history", "product", Q2C_LEDGER_URL=url)
+    assert listed.exit_code == 0, listed.output
+    for line in (
+        "change by proposal 1: rolled_back",
+        "  tried: 2 read, 6 written",
+        "  taken back: 2 waiting, 1 refused, 1 restored, 2 edited",
+        "  nothing was written in DEMF: no sync runs there",
+        "  USMF P00001  edited: name in Sales",
+        "  USMF P00003  refused: name: Sales took the write and shows another value",
+    ):
+        assert line in listed.stdout.splitlines(), listed.stdout
+    content = json.loads(q2c("history", "product", "--json", Q2C_LEDGER_URL=url).stdout)
+    assert len(content["change"]["edited"]) == 2

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from activities.decisions import SignedDecisionActivities
 from activities.signatures import Proofs
 from domain.entities.identity import hash_of
-from domain.entities.map_change_said import ACTIVATE
+from domain.entities.map_change_said import ACTIVATE, MapWord
 from domain.entities.map_run import ActivateArgs, MapChangeStart
 from domain.said import judged
 from ledger import map_changes, map_versions
@@ -102,17 +102,7 @@ async def test_two_others_approve_on_the_site_and_it_is_in_force_until_it_is_rol
     assert "Approvals: 2 of 2" in (await ada.get(ONE)).text
     assert (await said(ada, f"{ONE}/say", do="activate", why="both agreed")).headers["location"].endswith("activate")
     run = temporal.get_workflow_handle(names.map_change_id("customer", 1))
-    start = await run.query("start", result_type=MapChangeStart)
-    word = start.word
-    assert word.roles and word.companies == ("demf", "usmf") and start.syncing == ()
-    verifier = SignedDecisionActivities(keys_of(config.decision_private_key_file.with_name("public.json")), POLICY)
-    for company in word.companies:
-        audiences = (names.map_audience(company),)
-        proofs = Proofs(messages=(start.message,), audiences=audiences, company=company)
-        (proved,) = (await verifier.verify_messages(proofs)).said
-        verdict = judged(proved, ACTIVATE, ActivateArgs)
-        assert verdict.args is not None and verdict.args.are_of(start), verdict
-        assert proved.person.is_same(word.person) and proved.message_id == word.message_id
+    word = await proved(await run.query("start", result_type=MapChangeStart), config)
     assert await map_changes.begin(ledger, "customer", 1, word, maps.RULES, ("email",)) is None
     page = (await cleo.get(ONE)).text
     assert "Being tried" in page and "Put in force" not in page and "Refuse" in page
@@ -136,6 +126,21 @@ async def test_two_others_approve_on_the_site_and_it_is_in_force_until_it_is_rol
             "MapRolledBack", "MapActivated", "MapTried", "MapApproved", "MapApproved", "MapProposed"
         ]  # fmt: skip
         assert all(row.envelope_hash for row in rows if row.kind == "decision")
+
+
+async def proved(start: MapChangeStart, config: WebConfig) -> MapWord:
+    """What a run was begun with, whose signature holds in every company, as the run itself looks at it."""
+    word = start.word
+    assert word.roles and word.companies == ("demf", "usmf") and start.syncing == ()
+    verifier = SignedDecisionActivities(keys_of(config.decision_private_key_file.with_name("public.json")), POLICY)
+    for company in word.companies:
+        audiences = (names.map_audience(company),)
+        proofs = Proofs(messages=(start.message,), audiences=audiences, company=company)
+        (said_there,) = (await verifier.verify_messages(proofs)).said
+        verdict = judged(said_there, ACTIVATE, ActivateArgs)
+        assert verdict.args is not None and verdict.args.are_of(start), verdict
+        assert said_there.person.is_same(word.person) and said_there.message_id == word.message_id
+    return word
 
 
 async def plan_hash(ledger: Database) -> str:
