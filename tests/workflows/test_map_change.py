@@ -63,7 +63,7 @@ async def world_of(
         limits.parent.mkdir(parents=True)
         shipped = yaml.safe_load((map_files.PACKAGED.parent / activation_files.NAME).read_text(encoding="utf-8"))
         limits.write_text(yaml.safe_dump(shipped | {"canary": 4}), encoding="utf-8")
-        return sync_world(environment.client, tmp_path, rows, monkeypatch, policies=tmp_path / "policies")
+        return sync_world(environment, tmp_path, rows, monkeypatch, policies=tmp_path / "policies")
 
     yield make
     await replays(environment.client, (names.SYNC, names.MAP_CHANGE))
