@@ -45,7 +45,7 @@ def make(
     )
     db.execute(
         f"CREATE OR REPLACE TABLE plan AS SELECT row_number() OVER (ORDER BY key, ids) - 1 AS n, "
-        f"replace(key, chr(31), '/') AS key, ids AS sales_ids, d.action AS action, d.why AS why, changes "
+        f"replace(key, chr(31), '/') AS key, key AS parts, ids AS sales_ids, d.action AS action, d.why AS why, changes "
         f"FROM (SELECT *, {_decided(data)} AS d FROM changed)"
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,7 @@ from activities.map_change_signatures import (
     StepDone,
     TriedSoFar,
 )
-from activities.map_impact import RecordsChanged, candidates, plan_over
+from activities.map_impact import RecordsChanged, candidates, moved_pairs, plan_over
 from activities.map_looks import MapLooks
 from activities.signatures import FailureType
 from domain.entities.comparing import COMPARABLE, CannotCompare
@@ -98,7 +98,7 @@ class MapChanging(MapChangeActivities):
             if data.pattern not in COMPARABLE:
                 return Rehearsed(text=NOT_STORED)
             most = self._canary
-            hit = await asyncio.to_thread(candidates, base, data, records, self._data_dir, most=most)
+            hit = await asyncio.to_thread(candidates, base, data, records, self._data_dir, most)
             some = chosen(hit, most)
             syncing = {*ask.syncing} if moved_fields(base.data, data) else set()
             for step in (LookStep.CANARY, LookStep.READ):
@@ -156,12 +156,11 @@ class MapChanging(MapChangeActivities):
                 return Queued(records=0)
             records = await self._ledger.records_of(ask.entity)
             base = Base.of((await self._ledger.in_force()).values(), ask.entity)
-            hit = await asyncio.to_thread(candidates, base, change.data, records, self._data_dir, most=None)
-            mine = sorted({(each.company, each.key): each for each in hit if each.company in ask.syncing}.values())
-            queued = 0
-            for start in range(0, len(mine), SOME):
-                some = mine[start : start + SOME]
-                now = datetime.now(UTC)
-                queued += await self._ledger.queue(change.change_id, ask.entity, LookStep.APPLY, some, now)
-                note_progress(start + len(some))
+            queued, pages = 0, moved_pairs(base, change.data, records, self._data_dir, SOME)
+            with closing(pages):
+                while (some := await asyncio.to_thread(next, pages, None)) is not None:
+                    mine = [each for each in some if each.company in ask.syncing]
+                    now = datetime.now(UTC)
+                    queued += await self._ledger.queue(change.change_id, ask.entity, LookStep.APPLY, mine, now)
+                    note_progress(queued)
             return Queued(records=queued)

@@ -6,7 +6,7 @@ records that one side lacks. Where the records cannot tell, the most there can b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, get_args
 from activities import comparison_sql as sql
 from domain.entities.comparing import ComparedField
 from domain.entities.map_change import Base, Change, Impact, KeptRecords, MapPlan, changes, countable, plan_of
+from domain.entities.map_change_rules import ChangeClass
 from domain.entities.map_run import Candidate, moves
 from domain.entities.model import DataMap, FieldMap, Owner, SideName
 from domain.entities.sync_records import key_of
@@ -73,17 +74,16 @@ def plan_over(
 
 
 def candidates(
-    base: Base, after: DataMap, records: Iterable[KeptRecords], data_dir: Path, *, most: int | None
+    base: Base, after: DataMap, records: Iterable[KeptRecords], data_dir: Path, most: int
 ) -> list[Candidate]:
-    """Records of both sides that the changes of a map hit, none where the records do not tell their keys.
+    """Some pairs of records that the changes of a map hit, none where the records do not tell their keys.
 
     Args:
         base: the maps in force.
         after: the proposed map.
         records: those that comparisons kept.
         data_dir: where they are.
-        most: so many of each change and company, in an order that only their keys give; None: all that a change hits
-            whose values it moves.
+        most: so many of each change and company, in an order that only their keys give.
 
     Raises:
         RecordsChanged: a file is missing, or not what the ledger noted.
@@ -93,30 +93,56 @@ def candidates(
         return []
     hits: dict[Candidate, None] = {}
     with _opened(base.data, kept, data_dir / RECORDS, data_dir / "spill") as (db, joined):
-        if not joined:
-            return []
-        for each in found if most else [each for each in found if moves(each, after)]:
-            for row in _hit(db, _question(each, base.data, after, joined), base.data, most):
-                company, *parts = row
-                if key := key_of(tuple(map(str, parts))):
-                    hits[Candidate(str(company), key, each.kind)] = None
+        for each in found if joined else ():
+            for asked in _pairs(_question(each, base.data, after, joined), base.data):
+                some = f"QUALIFY row_number() OVER (PARTITION BY company ORDER BY md5(k)) <= {most}"
+                rows = db.execute(f"SELECT * FROM ({asked}) {some} ORDER BY md5(k)").fetchall()
+                hits |= dict.fromkeys(_candidates(rows, each.kind))
     return list(hits)
 
 
-def _hit(db: sql.Connection, question: Question, data: DataMap, most: int | None) -> Iterator[tuple[object, ...]]:
-    """Company and key of the pairs that a question is about."""
-    named = ", ".join(f"v{n}" for n in _key_order(data))
-    some = f" QUALIFY row_number() OVER (PARTITION BY company ORDER BY md5(k)) <= {most}" if most else ""
+def moved_pairs(
+    base: Base, after: DataMap, records: Iterable[KeptRecords], data_dir: Path, page: int
+) -> Generator[list[Candidate], None, None]:
+    """Every pair in which the changes of a map move a value, a page at a time. Raises as ``candidates``."""
+    kept = countable(base.data, records)
+    found = [each for each in changes(base.data, after) if moves(each, after)]
+    if base.data is None or not kept or not found:
+        return
+    with _opened(base.data, kept, data_dir / RECORDS, data_dir / "spill") as (db, joined):
+        questions = [_question(each, base.data, after, joined) for each in found if joined]
+        asked = " UNION ALL ".join(one for question in questions for one in _pairs(question, base.data))
+        if not asked:
+            return
+        once = f"SELECT DISTINCT ON (k) * FROM ({asked})"
+        db.execute(f"CREATE TABLE hit AS SELECT row_number() OVER (ORDER BY k) AS n, * FROM ({once})")
+        start = 0
+        while rows := db.execute(
+            "SELECT * EXCLUDE (n) FROM hit WHERE n > ? AND n <= ? ORDER BY n", [start, start + page]
+        ).fetchall():
+            yield list(_candidates(rows, found[0].kind))
+            start += page
+
+
+def _candidates(rows: Iterable[tuple[object, ...]], kind: ChangeClass) -> Iterator[Candidate]:
+    for _, company, *parts in rows:
+        if key := key_of(tuple(map(str, parts))):
+            yield Candidate(str(company), key, kind)
+
+
+def _pairs(question: Question, data: DataMap) -> Iterator[str]:
+    """What asks for the pairs that a question is about: join key, company, and the parts of the record's key."""
+    order = _key_order(data)
     for source in question.sources:
+        side = source.partition("_")[0]
         if source == PAIRS:
-            asked = f"SELECT f.* FROM {_from(PAIRS)} WHERE {question.condition}"
-        else:
-            side = source.partition("_")[0]
-            if side not in SIDES or source != f"{side}_all":
-                continue
+            named = ", ".join(f"f.v{n} AS p{n}" for n in order)
+            yield f"SELECT f.k AS k, f.company AS company, {named} FROM {_from(PAIRS)} WHERE {question.condition}"
+        elif source == f"{side}_all" and side in SIDES:
+            named = ", ".join(f"v{n} AS p{n}" for n in order)
             other = SIDES[1 - SIDES.index(side)]
-            asked = f"SELECT * FROM {side} WHERE ({question.condition}) AND k IN (SELECT k FROM {other})"
-        yield from db.execute(f"SELECT company, {named} FROM ({asked}){some} ORDER BY md5(k)").fetchall()
+            known = f"k IN (SELECT k FROM {other})"
+            yield f"SELECT k, company, {named} FROM {side} WHERE ({question.condition}) AND {known}"
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Creating:
         self._in_sales = in_sales
         self._writer = writer
         self._lookups = Lookups(plan.creation, in_sales)
-        self._everywhere = plan.model_copy(update={"sales_filter": plan.creation.company_filter})
+        self._everywhere = plan.model_copy(update={"sales_filter": plan.creation.looked_through})
 
     async def create(self, records: Mapping[str, Row]) -> dict[str, Made]:
         """Make the rows of records that Sales lacks; a few requests for up to a hundred of them.

@@ -22,7 +22,7 @@ from activities.failures import for_deal, refused
 from activities.heartbeat import note_progress
 from activities.map_looks import MapLooks
 from activities.signatures import FailureType
-from activities.sync_apply import Applying, Records, lone, pair_of, read_both
+from activities.sync_apply import Applying, Done, Records, lone, pair_of, read_both
 from activities.sync_creating import values_of_new
 from activities.sync_signatures import (
     Applied,
@@ -47,7 +47,7 @@ from domain.entities.merge_forms import SyncedField
 from domain.entities.model import DataMap, Pattern, Scope
 from domain.entities.shards import CannotBeSplit, ShardPlan, counted, outgrown, to_count
 from domain.entities.sync_records import Due, Of, Source
-from domain.entities.sync_run import ROUND_SECONDS, SyncFigures
+from domain.entities.sync_run import ROUND_SECONDS, SyncFigures, in_place_of_sync
 from domain.entities.sync_said import Taken
 from domain.policy import Policy
 from dynamics.bulk import changes, finance, new_rows, sales
@@ -58,6 +58,7 @@ from dynamics.core.errors import Conflict, NotFound, Refused
 from dynamics.sales.client import Dataverse
 from dynamics.sales.metadata import read_running_maps
 from dynamics.synced import SyncWriter
+from ledger.lag_counts import LagCounts
 from ledger.map_reading import MapReading
 from ledger.opening import LedgerAway
 from ledger.syncs import SyncLedger
@@ -143,8 +144,7 @@ class Plans:
         table = await sales.read_table(self._reader, data.sales.table)
         kinds = await changes.read_kinds(self._reader, data.sales.table)
         condition = await sales.of_company(self._reader, data, table, company, units)
-        mine = [name for name, of in units.items() if of == company]
-        creation = await new_rows.read_creation(self._reader, data, table, company, condition, mine)
+        creation = await new_rows.read_creation(self._reader, data, table, company, units)
         return plan_of(data, comparison(data, company, table, condition), kinds, creation)
 
 
@@ -198,6 +198,7 @@ class SalesSync(SalesSyncActivities):
             of = Of(ask.entity, ask.company)
             place = await self._ledger.place(of, "sales")
             link, reading = str(place.get("link", "")), int(place.get("reading", 0))
+            began = str(place.get("began") or datetime.now(UTC).replace(microsecond=0).isoformat())
             if not link and not reading:
                 reading = int(place.get("readings", 0)) + 1
             try:
@@ -206,12 +207,12 @@ class SalesSync(SalesSyncActivities):
                 if not link:
                     raise
                 # Any refusal of a link says that it has expired: all rows are read, and what is not there was deleted.
-                await self._ledger.move(of, "sales", {"readings": int(place.get("readings", 0))})
+                await self._ledger.move(of, "sales", {"began": began, "readings": int(place.get("readings", 0))})
                 return ChangesRead(more=True, expired=str(error)[:500])
             keys = await changes.read_keys(plan, self._reader, page.rows)
             changed, deleted = changes.sales_changes(plan, page.rows, keys)
             more = page.next_link is not None
-            after = {"link": page.next_link or page.delta_link or "", "reading": reading if more else 0}
+            after = {"began": began, "link": page.next_link or page.delta_link or "", "reading": reading if more else 0}
             after["readings"] = max(reading, int(place.get("readings", 0)))
             noted = await self._ledger.note_sales(
                 of, changed, deleted, after, reading=reading, all_read=bool(reading) and not more
@@ -230,14 +231,16 @@ class FinanceSync(FinanceSyncActivities):
         writer: SyncWriter,
         ledger: SyncLedger,
         map_looks: MapLooks,
+        lags: LagCounts,
     ) -> None:
-        """Read by the readers what ``plans`` say, write by the writer; note it in the ledger."""
+        """Read by the readers what ``plans`` say, write by the writer; note it in the ledger, and how long it took."""
         self._map_looks = map_looks
         self._plans = plans
         self._reader = in_finance
         self._in_sales = in_sales
         self._writer = writer
         self._ledger = ledger
+        self._lags = lags
         self._lag = metrics.get_meter("q2c").create_histogram(
             "q2c_sync_lag_seconds",
             unit="s",
@@ -319,9 +322,11 @@ class FinanceSync(FinanceSyncActivities):
         with _in_words():
             of = Of(ask.entity, ask.company)
             plan, resting = await self._plans.of(ask)
-            of_maps = await self._map_looks.some(of, ask.most, plan.map_hash, resting)
+            other = in_place_of_sync(await self._ledger.other_writer(of, datetime.now(UTC)))
+            of_maps = await self._map_looks.some(of, ask.most, plan.map_hash, resting or other)
             if of_maps.anew:
                 plan, resting = await self._plans.of(ask, anew=True)
+            resting = resting or other
             figures, lags = of_maps.figures, dict[Source, float]()
             wanted = [] if resting else await self._ledger.due(of, datetime.now(UTC), ask.most)
             if wanted:
@@ -342,7 +347,7 @@ class FinanceSync(FinanceSyncActivities):
                         )
                     )
                     if (done.to_sales or done.to_finance or done.created) and due.changed_at:
-                        self._note_lag(of, due, lags)
+                        self._note_lag(of, due, lags, done)
                     note_progress(number + 1)
             now_due, waiting = await self._ledger.waiting(of, datetime.now(UTC))
             return Applied(
@@ -354,10 +359,14 @@ class FinanceSync(FinanceSyncActivities):
                 resting=resting,
             )
 
-    def _note_lag(self, of: Of, due: Due, lags: dict[Source, float]) -> None:
+    def _note_lag(self, of: Of, due: Due, lags: dict[Source, float], done: Done) -> None:
         age = (datetime.now(UTC) - datetime.fromisoformat(due.changed_at)).total_seconds()
         lags[due.source] = round(max(0.0, age, lags.get(due.source, 0.0)), 3)
         self._lag.record(max(0.0, age), {"entity": of.entity, "source": due.source})
+        if done.to_sales or (done.created and due.source != "sales"):
+            self._lags.note(of.company, of.entity, "to_sales", age)
+        if done.to_finance or (done.created and due.source == "sales"):
+            self._lags.note(of.company, of.entity, "to_finance", age)
 
     # Letters
 

@@ -1,4 +1,4 @@
-"""How long the changes of a map take to be counted over a population of customers on both sides.
+"""How long the changes of a map take to be counted over a population of customers on both sides, and who is hit.
 
 Repeat with `uv run python -m bench.map_impact --rows 1000000`.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from activities.map_impact import impacts
+from activities.map_impact import RECORDS, candidates, impacts, moved_pairs
 from domain.entities.identity import hash_of
 from domain.entities.map_change import Base, KeptRecords
 from domain.entities.model import DataMap
@@ -40,14 +40,24 @@ def main() -> None:
     base = Base.of(maps, "customer")
     assert base.data is not None
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
+        data_dir = Path(made)
+        folder = data_dir / RECORDS
         kept = _fill(folder, base.data, rows)
         begun, work = time.perf_counter(), time.process_time()
-        found = impacts(base, _proposed(base.data), [kept], folder, folder / "spill")
+        found = impacts(base, _proposed(base.data), [kept], folder, data_dir / "spill")
         taken, work = time.perf_counter() - begun, time.process_time() - work
+        begun = time.perf_counter()
+        tried = candidates(base, _proposed(base.data), [kept], data_dir, 50)
+        chosen_in = time.perf_counter() - begun
+        begun = time.perf_counter()
+        every = sum(map(len, moved_pairs(base, _proposed(base.data), [kept], data_dir, 2_000)))
+        listed_in = time.perf_counter() - begun
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{rows:,} records a side, {len(found)} changes: {taken:.1f} s, {work:.1f} s of processor time, {used:.0f} MB"
+    )
+    print(
+        f"{len(tried):,} records to choose from: {chosen_in:.1f} s; {every:,} with values that move: {listed_in:.1f} s"
     )
     for impact in found:
         print(f"{impact.change.kind:<10} {impact.change.place:<28} {impact.records:>10,}")
@@ -58,7 +68,7 @@ def _fill(folder: Path, data: DataMap, rows: int) -> KeptRecords:
     about: dict[str, str | int] = {}
     for side, country, terms, shift in (("finance", "USA", "Net 30", 0), ("sales", "United States", "1", 1)):
         file = folder / f"customer_{side}" / "usmf.parquet"
-        file.parent.mkdir()
+        file.parent.mkdir(parents=True)
         select = _ROW.format(country=country, terms=terms, shift=shift, differs=50)
         db.execute(f"COPY (SELECT {select} FROM range({rows}) t(i)) TO '{file}' (FORMAT parquet, COMPRESSION zstd)")
         about |= {f"{side}_sha256": sha256_of(file), f"{side}_records": rows}

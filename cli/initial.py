@@ -1,13 +1,15 @@
-"""`q2c initial`: what bringing both systems to agree for the first time would do with each record."""
+"""`q2c initial`: both systems brought to agree for the first time: planned, and then carried out."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.compare import CompanyOption, EntityArgument
+from cli.late import printable
 from cli.output import JsonOption, fail
 
 EXAMPLES = """Examples:
@@ -19,13 +21,50 @@ q2c initial customer --company usmf --dry-run
 q2c initial customer --company usmf --dry-run --out ./plan
     and every record as CSV, XLSX and HTML
 
+q2c initial customer --company usmf --do begin --reason "go-live" \\
+  --token-file token
+    the plan that `q2c gate` allowed is carried out
+
+q2c initial customer --company usmf --do pause --reason … --token-file token
+    it rests after the page that is under way; go-on, or stop
+
+q2c initial customer --company usmf
+    how it stands; exit code 1 where a person is needed
+
+q2c initial customer --company usmf --results ./results
+    what became of every record, as CSV, XLSX and HTML
+
 docs/initial-sync.md says what each action means, and what comes next.
 """
 
+
+class Word(StrEnum):
+    """What a person says to a run."""
+
+    pause = "pause"
+    go_on = "go-on"
+    stop = "stop"
+
+
 OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="FOLDER", help="Write the plan and what is to be settled there.")
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Dry run: write the plan and what is to be settled there."),
 ]
-DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done; nothing else can be asked.")]
+ResultsOption = Annotated[
+    Path | None, typer.Option("--results", metavar="FOLDER", help="Write what became of every record there.")
+]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+DoOption = Annotated[
+    Word | None, typer.Option("--do", help="With --token-file: not to begin, but to rest, go on or end.")
+]
+WhyOption = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit.")]
+ProofOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        help="Have the plan carried out; a file with an access token for the API, of a person, - is standard input.",
+    ),
+]
 
 
 def initial(
@@ -33,16 +72,31 @@ def initial(
     company: CompanyOption,
     dry_run: DryOption = False,
     out: OutOption = None,
+    do: DoOption = None,
+    reason: WhyOption = "",
+    token_file: ProofOption = None,
+    results: ResultsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Plan the first sync of an entity, record by record, and write nothing.
+    """Plan the first sync of an entity, record by record, and carry the plan out.
 
-    Reads with an application that cannot write. Ctrl-C stops looking; the dry
-    run goes on, and the same command shows it again. The exit code is 1 where
-    records are left to people, and where the dry run failed.
+    A dry run reads with an application that cannot write. Ctrl-C stops
+    looking; the run goes on, and the same command shows it again. The exit
+    code is 1 where records are left to people, and where a run failed.
     """
-    if not dry_run:
-        fail("This version only plans: add --dry-run. Nothing was begun.")
-    from cli import initial_work as work
+    if dry_run:
+        if token_file or results:
+            fail("--dry-run writes nothing: leave out --token-file and --results. Nothing was begun.")
+        from cli import initial_work
 
-    raise typer.Exit(work.dry_run(entity, company, out, as_json=json))
+        raise typer.Exit(initial_work.dry_run(entity, company, out, as_json=json))
+    if out is not None:
+        fail("--out is of a dry run; --results writes what became of every record. Nothing was begun.")
+    from cli import initial_run_work as work
+
+    if token_file is None:
+        if do is not None or reason:
+            fail("--do and --reason need --token-file: what a person says is signed. Nothing was begun.")
+        raise typer.Exit(work.status(entity, company, results, as_json=json))
+    body = {"do": do.value.replace("-", "_") if do else "begin", "reason": printable(reason)}
+    raise typer.Exit(work.say(entity, company, body, token_file, as_json=json))

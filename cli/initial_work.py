@@ -84,12 +84,13 @@ def row_of(record: PlannedRecord) -> tuple[str, ...]:
         record.key,
         " ".join(record.sales_ids),
         " ".join(sides),
-        "; ".join(map(_in_words, record.changes)),
+        "; ".join(map(in_words, record.changes)),
         REASONS[record.why],
     )
 
 
-def _in_words(change: Change) -> str:
+def in_words(change: Change) -> str:
+    """A field of a plan, for people."""
     if change.trouble:
         return f"{change.field}: {change.finance or change.sales or '(empty)'}. {REASONS[change.trouble]}"
     if change.to is None:

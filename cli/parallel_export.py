@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from domain.entities.comparing import LISTED
+from domain.entities.data_overview import LetterCount
+from domain.entities.lags import BOUNDS, LagBucket
 from domain.entities.parallel import entities_of
 from domain.entities.parallel_run import ParallelState, ParallelView
-from ledger import parallel
+from ledger import lags, parallel
 from ledger.database import Database
+from ledger.overview import letters_by_cause
 
 _TEXT, _COUNT, _DAY, _YES = pa.string(), pa.int64(), pa.date32(), pa.bool_()
 _AT = pa.timestamp("us", tz="UTC")
@@ -66,6 +70,14 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "resolution": _TEXT,
         "resolved_at": _AT,
     },
+    "lags": {
+        "entity_key": _TEXT,
+        "day": _DAY,
+        "direction": _TEXT,
+        "within_seconds": pa.decimal128(9, 1),
+        "changes": _COUNT,
+    },
+    "letters": {"entity_key": _TEXT, "cause": _TEXT, "letters": _COUNT},
 }
 """Columns of each table; a text that is not there is empty, a moment that is not there is null."""
 Rows = list[dict[str, Any]]
@@ -81,13 +93,18 @@ async def write(database: Database, view: ParallelView, folder: Path) -> dict[st
         folder: of the files; what is there of an earlier export is replaced.
     """
     state = view.state
+    counted, told = await lags.days(database, state.company), await letters_by_cause(database, (state.company,))
     sources: dict[str, AsyncIterator[Rows]] = {
         "calendar": _at_once(_calendar(state)),
-        "entities": _at_once(_entities(state)),
+        "entities": _at_once(
+            _entities(state, [*(each.entity for each, _ in counted), *(each.entity for each in told)])
+        ),
         "days": _at_once(_days(state)),
         "day_classes": _at_once(_classes(state)),
         "comparisons": _comparisons(database, state),
         "differences": _differences(database, state),
+        "lags": _at_once(_lags(state, counted)),
+        "letters": _at_once(_letters(state, told)),
     }
     counts: dict[str, int] = {}
     for name, rows in sources.items():
@@ -123,8 +140,8 @@ def _calendar(state: ParallelState) -> Iterator[dict[str, Any]]:
         yield {"day": day, "year": day.year, "month": day.month, "week": week, "weekday": weekday}
 
 
-def _entities(state: ParallelState) -> Iterator[dict[str, Any]]:
-    for entity in entities_of(state.days):
+def _entities(state: ParallelState, more: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for entity in dict.fromkeys((*entities_of(state.days), *sorted(more))):
         owner = state.rules.owner(entity) if state.rules else ""
         yield {"entity_key": _key(state, entity), "company": state.company, "entity": entity, "owner_role": owner}
 
@@ -177,6 +194,24 @@ async def _comparisons(database: Database, state: ParallelState) -> AsyncIterato
             }
             for run in some
         ]
+
+
+def _lags(state: ParallelState, counted: Iterable[tuple[LagBucket, int]]) -> Iterator[dict[str, Any]]:
+    """How long changes took, counted by the time within which they were there; empty beyond the last one."""
+    for each, number in counted:
+        yield {
+            "entity_key": _key(state, each.entity),
+            "day": date.fromisoformat(each.day),
+            "direction": each.direction,
+            "within_seconds": Decimal(str(BOUNDS[each.bucket])) if each.bucket < len(BOUNDS) else None,
+            "changes": number,
+        }
+
+
+def _letters(state: ParallelState, told: Iterable[LetterCount]) -> Iterator[dict[str, Any]]:
+    """What a sync could not apply, as it stands now."""
+    for each in told:
+        yield {"entity_key": _key(state, each.entity), "cause": each.cause, "letters": each.letters}
 
 
 async def _differences(database: Database, state: ParallelState) -> AsyncIterator[Rows]:

@@ -68,7 +68,7 @@ def _lines(view: SyncView) -> list[str]:
         f"{view.entity} of {view.company.upper()}: {state if view.running else 'stopped'}",
         f"last look {_at(view.round_at)}; all of Finance read {_at(view.swept_at)}",
         f"{done.looked:,} looks, {done.to_sales:,} writes to Sales, {done.to_finance:,} to Finance, "
-        f"{done.undone:,} values changed back",
+        f"{done.created:,} rows made, {done.undone:,} values changed back",
         f"{view.waiting:,} records wait",
     ]
     lines += [f"oldest change applied last, {source}: {age:,.0f} s" for source, age in view.lag_seconds.items()]

@@ -204,6 +204,13 @@ class Refusal(StrEnum):
     TOO_MANY_PROPOSALS = "TOO_MANY_PROPOSALS", 409, FixedBy.CALLER
     NO_FORMER_MAP = "NO_FORMER_MAP", 409, FixedBy.NOBODY
 
+    # What is said to an initial sync
+
+    GATE_NOT_OPEN = "GATE_NOT_OPEN", 409, FixedBy.OPERATOR
+    INITIAL_RUNS = "INITIAL_RUNS", 409, FixedBy.OPERATOR
+    INITIAL_NOT_THERE = "INITIAL_NOT_THERE", 409, FixedBy.NOBODY
+    SYNC_RUNS = "SYNC_RUNS", 409, FixedBy.OPERATOR
+
     # Requests to pages, API and intake
 
     BAD_ARGUMENT = "BAD_ARGUMENT", 400, FixedBy.CALLER

@@ -68,6 +68,8 @@ class Action(StrEnum):
     """Have records of both systems kept in step, or not, and letters tried again."""
     SETTLE_LETTER = "sync.settle"
     """Say what a value is to be that both systems do not agree on, or approve what somebody else said."""
+    RUN_INITIAL = "initial.run"
+    """Have the plan of an initial sync carried out, and have that rest, go on or end."""
     REBUILD_CREDIT = "credit.rebuild"
     """Compare a company's credit ledgers with deals and Finance, and have them made anew."""
     END_SESSION = "session.end"
@@ -145,7 +147,7 @@ SIGNED: Final = (
     | OF_ACCOUNTS
     | OF_DATA
     | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE, Action.REBUILD_CREDIT}
-    | {Action.RUN_SYNC, Action.SETTLE_LETTER}
+    | {Action.RUN_SYNC, Action.SETTLE_LETTER, Action.RUN_INITIAL}
 )
 """Actions that a person's signed message asks for."""
 OF_STEPS: Final = frozenset({Action.REASSIGN_APPROVAL})

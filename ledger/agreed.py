@@ -152,6 +152,7 @@ async def due(database: Database, of: Of, now: datetime, most: int) -> list[Due]
     async with database.reading() as connection:
         rows = (await connection.execute(wanted)).all()
         known = await _known(connection, of, {row.key for row in rows})
+        began = str((await _place(connection, of, "sales")).get("began", ""))
     return [
         Due(
             key=row.key,
@@ -162,6 +163,7 @@ async def due(database: Database, of: Of, now: datetime, most: int) -> list[Due]
             said={name: Said.model_validate(said) for name, said in json.loads(row.said).items()},
             anew=tuple(json.loads(row.anew)),
             known=_as_known(known.get(row.key)),
+            began=began,
         )
         for row in rows
     ]

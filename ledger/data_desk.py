@@ -6,16 +6,18 @@ The database's libraries are imported when they are first needed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from ledger.opening import Ledger
 
 if TYPE_CHECKING:
     from domain.entities.clusters import Status, Word
+    from domain.entities.data_overview import LetterCount
     from domain.entities.data_words import DifferenceWord
     from domain.entities.gate import Verdict
     from domain.entities.initial import DryRun
+    from domain.entities.lags import Lag
     from domain.refusals import Refusal
     from ledger.comparison_runs import DifferenceFilter, DifferencePage, KeptDifference
     from ledger.database import Database
@@ -41,6 +43,18 @@ class DataDesk:
             from ledger.difference_pages import page
 
             return await page(database, wanted, now=now, rows=rows)
+
+        return await self._ask(asked)
+
+    async def lags_and_letters(
+        self, companies: Collection[str] | None, today: date
+    ) -> tuple[tuple[Lag, ...], tuple[LetterCount, ...]]:
+        """How long changes took in the last days, and what could not be applied; ``companies`` None: of all."""
+
+        async def asked(database: Database) -> tuple[tuple[Lag, ...], tuple[LetterCount, ...]]:
+            from ledger import lags, overview
+
+            return await lags.read(database, companies, today), await overview.letters_by_cause(database, companies)
 
         return await self._ask(asked)
 

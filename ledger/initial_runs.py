@@ -47,6 +47,13 @@ async def last_dry_run(database: Database, entity: str, company: str) -> DryRun 
     return _dry_run(rows[0]) if rows else None
 
 
+async def dry_run(database: Database, run_id: str) -> DryRun | None:
+    """A dry run; None: it is not known."""
+    async with database.reading() as connection:
+        rows = (await connection.execute(select(DRY_RUNS).where(DRY_RUNS.c.run_id == run_id))).all()
+    return _dry_run(rows[0]) if rows else None
+
+
 async def last_dry_runs(database: Database, companies: Collection[str] | None) -> list[DryRun]:
     """The dry run that ended last of each entity and company, newest first; None: of all companies."""
     of = DRY_RUNS.c

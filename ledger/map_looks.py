@@ -142,11 +142,9 @@ async def finish(database: Database, look: Look, looked: Looked, settled: Iterab
             later = {"next_at": moment(looked.again_at), "tries": look.tries + 1}
             await connection.execute(update(MAP_LOOKS).where(mine, _LOOKS.waits).values(later))
             return
-        changed: dict[str, Any] = {
-            "waits": False,
-            "text": looked.text,
-            "back" if back else "status": looked.status.value,
-        }
+        changed: dict[str, Any] = {"waits": False, "back" if back else "status": looked.status.value}
+        if looked.text:  # why it was refused stays, however it went back
+            changed["text"] = looked.text
         ended = _LOOKS.status == LookStatus.DROPPED.value
         await connection.execute(update(MAP_LOOKS).where(mine, ~ended if not back else mine).values(changed))
 
@@ -214,13 +212,18 @@ async def figures(connection: AsyncConnection, change_id: str) -> LookFigures:
 async def listed(connection: AsyncConnection, change_id: str, *, edited: bool) -> tuple[LookShown, ...]:
     """Records of a change that somebody edited since, or that were refused or still differ."""
     failed = [each.value for each in FAILED]
-    which = or_(_LOOKS.back.in_(failed), and_(_LOOKS.back == "", _LOOKS.status.in_(failed)))
+    which = or_(_LOOKS.back.in_(failed), _LOOKS.status.in_(failed))
     if edited:
         which = _LOOKS.back == LookStatus.EDITED.value
     wanted = select(MAP_LOOKS).where(_LOOKS.change_id == change_id, which)
     rows = await connection.execute(wanted.order_by(_LOOKS.company, _LOOKS.key).limit(SHOWN))
     return tuple(
-        LookShown(company=row.company, key=shown(row.key), status=LookStatus(row.back or row.status), text=row.text)
+        LookShown(
+            company=row.company,
+            key=shown(row.key),
+            status=LookStatus(row.back if edited or row.back in failed else row.status),
+            text=row.text,
+        )
         for row in rows
     )
 

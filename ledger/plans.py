@@ -76,6 +76,7 @@ def _planned(row: dict[str, Any]) -> PlannedRecord:
     changes = tuple(Change(**change | {"to": change["to"] or None}) for change in row["changes"])
     return PlannedRecord(
         key=row["key"],
+        at=row.get("parts", row["key"]),
         sales_ids=tuple(row["sales_ids"].split()),
         action=Action(row["action"]),
         why=row["why"],

@@ -83,6 +83,13 @@ class SyncLedger(Opening):
 
         return await answered(agreed.waiting(database, of, now))
 
+    async def other_writer(self, of: Of, now: datetime) -> str:
+        """Workflow id of what writes these records in place of the sync; empty: nothing does."""
+        database = await self._opened()
+        from ledger import writers
+
+        return await answered(writers.writer(database, of, now))
+
     async def keep(self, of: Of, looked: Looked, now: datetime) -> Kept:
         """Keep what a look at a record came to."""
         database = await self._opened()

@@ -319,6 +319,17 @@ SYNC_CURSORS: Final = Table(
 )
 """How far a sync has looked."""
 
+SYNC_WRITERS: Final = Table(
+    "sync_writers",
+    metadata,
+    Column("entity", String(40), nullable=False),
+    Column("company", String(10), nullable=False),
+    Column("writer", String(200), nullable=False, comment="workflow id"),
+    Column("until", String(27), nullable=False, comment="when somebody else may, unless it is said again"),
+    PrimaryKeyConstraint("entity", "company"),
+)
+"""What writes records at the moment in place of their sync."""
+
 SYNC_RECORDS: Final = Table(
     "sync_records",
     metadata,
@@ -387,3 +398,16 @@ LETTERS: Final = Table(
     Index("sync_letters_by_replay", "replay"),
 )
 """What could not be applied. Nothing removes a letter that stands."""
+
+LAGS: Final = Table(
+    "lags",
+    metadata,
+    Column("day", String(10), nullable=False, comment="UTC"),
+    Column("company", String(10), nullable=False),
+    Column("entity", String(40), nullable=False),
+    Column("direction", String(10), nullable=False, comment="to_sales or to_finance"),
+    Column("bucket", Integer, nullable=False, comment="by its place among the bounds"),
+    Column("changes", Integer, nullable=False),
+    PrimaryKeyConstraint("day", "company", "entity", "direction", "bucket"),
+)
+"""How long changes took from one system to the other, counted."""

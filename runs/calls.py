@@ -199,6 +199,21 @@ async def begin_or_tell(
         raise rejected(error) from error
 
 
+async def goes_on(client: Client, workflow_id: str) -> bool:
+    """Whether a run goes on under an id, whoever may answer for it.
+
+    Raises:
+        NoAnswer: Temporal does not answer.
+    """
+    try:
+        described = await answer(client.get_workflow_handle(workflow_id).describe())
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return described.status is WorkflowExecutionStatus.RUNNING
+
+
 async def latest(client: Client, workflow_id: str, result: type[T]) -> tuple[WorkflowExecutionDescription, T | None]:
     """The latest run under an id, and its own result; None where it did not complete.
 

@@ -1,4 +1,4 @@
-"""The one way to begin the dry run of an initial sync, to ask how far one is, and to list them."""
+"""The one way to begin dry runs of initial syncs, and what carries out their plans, and to ask how they stand."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.service import RPCError
 
 from domain.entities.initial import InitialStart, InitialView, Writers, WritersStart
-from runs import attributes, names, query
-from runs.calls import Unreadable, answer, ask, rejected
+from domain.entities.initial_run import InitialRunStart, InitialRunView
+from domain.messages import Outcome, SignedMessage
+from runs import attributes, names, outcomes, query
+from runs.calls import NotFound, Unreadable, answer, ask, begin_or_tell, goes_on, rejected, tell
 from runs.comparisons import BACKGROUND, begun, ended, reason
 
 MOST_LISTED = 50
@@ -19,7 +21,7 @@ ASKED_WITHIN = timedelta(minutes=2)
 
 
 class ListedRun(NamedTuple):
-    """A dry run as a list shows it."""
+    """A run as a list shows it."""
 
     workflow_id: str
     entity: str
@@ -94,13 +96,76 @@ class Initials:
             raise Unreadable(f"Which maps Dual-Write runs could not be asked: {reason(error)}") from error
         return found
 
-    async def listed(self, companies: tuple[str, ...] | None) -> list[ListedRun]:
-        """The newest dry runs, newest first, one of each entity and company; ``companies`` None: of all.
+    # What carries out plans
+
+    async def say(self, start: InitialRunStart, message: SignedMessage, *, begins: bool) -> Outcome | None:
+        """Pass on what a person signed.
+
+        Args:
+            start: which records.
+            message: what was said.
+            begins: whether a run begins where none goes on.
+
+        Returns:
+            What became of it; None where it is not known within five seconds.
+
+        Raises:
+            NotFound: no such run goes on.
+            NoAnswer: Temporal is down and nothing was recorded.
+        """
+        workflow_id, what = names.initial_run_id(start.entity, start.company), _called(start.entity, start.company)
+        if begins:
+            await begin_or_tell(
+                self._client,
+                names.INITIAL_RUN,
+                start,
+                workflow_id,
+                names.COMMAND,
+                message,
+                priority=BACKGROUND,
+                summary=what,
+                search_attributes=attributes.typed({attributes.COMPANY: start.company}),
+            )
+        elif not await tell(self._client, workflow_id, names.COMMAND, message):
+            before = await outcomes.known(self._client, workflow_id, message.message_id, what=what)
+            if before is None:
+                raise NotFound(f"{what} does not go on.")
+            return before
+        return await outcomes.awaited(self._client, workflow_id, message.message_id, what=what)
+
+    async def run_view(self, entity: str, company: str, *, patience: float | None = None) -> InitialRunView:
+        """How the newest run stands, or how it ended; ``patience`` in seconds.
+
+        Raises:
+            NotFound: there is none.
+            NoAnswer: Temporal or every worker is down.
+            Unreadable: what runs under the id is not ours.
+        """
+        workflow_id = names.initial_run_id(entity, company)
+        what = _called(entity, company)
+        return await ask(self._client, workflow_id, names.STATE, InitialRunView, what=what, patience=patience)
+
+    async def goes_on(self, entity: str, company: str) -> bool:
+        """Whether something carries out a plan now.
 
         Raises:
             NoAnswer: Temporal does not answer.
         """
-        conditions = [query.of_type(names.INITIAL), query.LATEST]
+        return await goes_on(self._client, names.initial_run_id(entity, company))
+
+    # Lists
+
+    async def listed(self, companies: tuple[str, ...] | None, of_type: str) -> list[ListedRun]:
+        """The newest runs, newest first, one of each entity and company.
+
+        Args:
+            companies: whose; None: of all.
+            of_type: ``names.INITIAL`` or ``names.INITIAL_RUN``.
+
+        Raises:
+            NoAnswer: Temporal does not answer.
+        """
+        conditions = [query.of_type(of_type), query.LATEST]
         if companies is not None:
             conditions.append(query.among(attributes.COMPANY, companies))
         rows = self._client.list_workflows(query.all_of(*conditions), page_size=MOST_LISTED)
@@ -116,3 +181,7 @@ class Initials:
             begun = ListedRun(row.id, entity, company, row.start_time, goes_on, failed)
             found.setdefault((entity, company), begun)
         return list(found.values())
+
+
+def _called(entity: str, company: str) -> str:
+    return f"Initial sync of {entity} in {company.upper()}"

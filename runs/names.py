@@ -28,6 +28,7 @@ GAUGES: Final = "Gauges"
 COMPARISON: Final = "CompareRecords"
 INITIAL: Final = "PlanInitialSync"
 WRITERS: Final = "AskWriters"
+INITIAL_RUN: Final = "RunInitialSync"
 BULK: Final = "BulkRun"
 CREDIT_REVIEW: Final = "CreditReview"
 PARALLEL: Final = "ParallelRun"
@@ -72,6 +73,8 @@ KEPT_BY_GATE: Final = "q2c_kept_by_gate"
 """What a run asks, outside its sandbox: how many signals the gate keeps for its next tasks."""
 SPAN: Final = "q2c_span"
 """What a run calls, outside its sandbox, to have a span written that is over; none where nothing is traced."""
+LAG: Final = "q2c_lag"
+"""What a run calls, outside its sandbox, to have it counted how long Sales was behind; none where nobody counts."""
 ASK_AGAIN: Final = "News for this run are on their way, and it cannot answer before they are there. Ask again."
 """Why a query failed that would have changed what it asks (``workers.early``)."""
 
@@ -300,20 +303,30 @@ def initial_id(entity: str, company: str, map_hash: str) -> str:
     return f"initial/{_part(entity)}/{_part(company)}/{_part(map_hash)}/dry"
 
 
+def initial_run_id(entity: str, company: str) -> str:
+    """Workflow id of what carries out the plan of an initial sync: one at a time, whatever the map."""
+    return f"initial/{_part(entity)}/{_part(company)}/real"
+
+
+def initial_record_id(entity: str, company: str, run_id: str, n: int) -> str:
+    """Workflow id of the delivery of one audit record of an initial sync; the record's own id as well."""
+    return f"audit/{_part(company)}/initial/{_part(entity)}/{run_id}/{n}"
+
+
 def writers_id(nonce: str) -> str:
     """Workflow id of one question which maps Dual-Write runs."""
     return f"initial-writers/{_part(nonce)}"
 
 
 def parse_initial_id(workflow_id: str) -> tuple[str, str]:
-    """The entity and company of the workflow id of a dry run.
+    """The entity and company of the workflow id of a dry run, or of what carries out its plan.
 
     Raises:
-        ValueError: it is not the id of a dry run.
+        ValueError: it is the id of neither.
     """
     parts = workflow_id.split("/")
-    if len(parts) != 5 or (parts[0], parts[4]) != ("initial", "dry"):
-        raise ValueError(f"{workflow_id!r} is not the id of a dry run (initial/entity/company/map/dry)")
+    if parts[0] != "initial" or parts[-1] != {5: "dry", 4: "real"}.get(len(parts)):
+        raise ValueError(f"{workflow_id!r} is not the id of an initial sync (initial/entity/company/…)")
     return plain(parts[1]), plain(parts[2])
 
 

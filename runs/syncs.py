@@ -8,7 +8,7 @@ from temporalio.common import Priority
 from domain.entities.sync_run import ReplayView, SyncStart, SyncView
 from domain.messages import Outcome, SignedMessage
 from runs import attributes, names, outcomes
-from runs.calls import ask, begin_or_tell, tell
+from runs.calls import ask, begin_or_tell, goes_on, tell
 
 BACKGROUND = Priority(priority_key=5)
 
@@ -30,6 +30,12 @@ class Syncs:
         """
         workflow_id = names.sync_id(entity, company)
         return await ask(self._client, workflow_id, names.STATE, SyncView, what=_called(entity, company))
+
+    async def writes(self, entity: str, company: str) -> bool:
+        """Whether a sync was started and goes on. Raises as ``view``, but for NotFound."""
+        if not await goes_on(self._client, names.sync_id(entity, company)):
+            return False
+        return (await self.view(entity, company)).running
 
     async def replay(self, replay: str) -> ReplayView:
         """How letters stand that are tried again together. Raises as ``view``."""

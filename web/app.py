@@ -43,6 +43,7 @@ from runs.histories import Histories
 from runs.initial import Initials
 from runs.map_changes import MapChangeRuns
 from runs.parallel import ParallelRuns
+from runs.parked import ParkedDeals
 from runs.reviews import Reviews
 from runs.search import Search
 from runs.syncs import Syncs
@@ -52,8 +53,10 @@ from web.api.bulk import add_bulk
 from web.api.collections import add_collections
 from web.api.credit import add_credit
 from web.api.history import add_history
+from web.api.initial import add_initial
 from web.api.late import add_late
 from web.api.maps import add_maps
+from web.api.overview import add_overview
 from web.api.parallel import add_parallel
 from web.api.routes import add_delegations, add_operations, add_people, add_readings
 from web.api.sync import add_sync
@@ -69,6 +72,7 @@ from web.entra import EntraSignIn
 from web.health import health_routes
 from web.histories import HistoryDesk
 from web.initial import InitialSyncs
+from web.initial_running import InitialRunning
 from web.intake.event_grid import EventGrid
 from web.intake.reports import Reports
 from web.intake.routes import Intake
@@ -78,6 +82,7 @@ from web.limits import Limits
 from web.links import Dynamics
 from web.maps import MapChanges
 from web.middleware import SecurityHeaders, Tracing, security_headers
+from web.overview import Overviews
 from web.pages.approvals import ApprovalPages
 from web.pages.audit import AUDIT, AuditPages
 from web.pages.bulk import BulkPages
@@ -185,7 +190,7 @@ def create_app(
             *ApprovalPages(site, access, deals, search, reviews, decisions, dynamics, approvals).routes(),
             *_pages_beside_deals(site, access, beside, views),
             *AuditPages(site, access, config, audit, audit_key, views).routes(),
-            *_pages_of_data(site, Data(access, desk, decisions), initial, beside.maps),
+            *_pages_of_data(site, Data(access, desk, decisions), initial, beside.maps, beside.overviews),
             Route("/signed-out", _signed_out(site), methods=["GET"]),
             Mount("/static", _Static(directory=STATIC)),
         ],
@@ -223,7 +228,9 @@ class _Beside(NamedTuple):
     maps: MapChanges
     parallel: Parallel
     syncing: Syncing
+    initial: InitialRunning
     histories: HistoryDesk
+    overviews: Overviews
 
 
 def _beside_deals(
@@ -250,8 +257,10 @@ def _beside_deals(
             Syncs(client),
         ),
         Parallel(access, ParallelRuns(client), decisions),
-        Syncing(access, Syncs(client), decisions),
+        Syncing(access, Syncs(client), Initials(client), decisions),
+        InitialRunning(access, Initials(client), decisions),
         HistoryDesk(access, Histories(client), decisions),
+        Overviews(Data(access, DataDesk(ledger) if ledger else None, decisions), ParkedDeals(client)),
     )
 
 
@@ -274,7 +283,9 @@ def _add_all(api: FastAPI, access: Access, of: _OfDeals, sessions: Sessions, bes
     add_late(api, beside.late)
     add_credit(api, beside.credit)
     add_sync(api, beside.syncing)
+    add_initial(api, beside.initial)
     add_history(api, beside.histories)
+    add_overview(api, beside.overviews)
     add_collections(api, beside.accounts)
     add_bulk(api, beside.bulk)
     add_maps(api, beside.maps)
@@ -294,10 +305,12 @@ def _pages_beside_deals(site: Site, access: Access, beside: _Beside, views: Save
     ]
 
 
-def _pages_of_data(site: Site, data: Data, initial: InitialSyncs, maps: MapChanges) -> list[Route]:
+def _pages_of_data(
+    site: Site, data: Data, initial: InitialSyncs, maps: MapChanges, overviews: Overviews
+) -> list[Route]:
     """The pages about what both systems hold."""
     return [
-        *DataPages(site, data, maps).routes(),
+        *DataPages(site, data, maps, overviews).routes(),
         *DifferencePages(site, data).routes(),
         *MatchPages(site, data).routes(),
         *MapPages(site, maps).routes(),

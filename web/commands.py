@@ -244,6 +244,13 @@ class RebuildCreditBody(PersonsBody):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 
+class RunInitialBody(PersonsBody):
+    """Have the plan that the gate allowed carried out, or that rest, go on or end."""
+
+    do: Literal["begin", "pause", "go_on", "stop"]
+    reason: RequiredShortText
+
+
 class RunSyncBody(PersonsBody):
     """Have records of both systems kept in step, or not any more, or letters tried again."""
 

@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain.entities.clusters import MOST_CUSTOMERS, Said, Status, Word
 from domain.entities.comparing import DifferenceClass
+from domain.entities.data_overview import LetterCount
 from domain.entities.data_words import MATCH, REOPEN, SETTLE, TAKE_BACK, DifferenceWord, seen_of
+from domain.entities.lags import Lag
 from domain.people import Person
 from domain.record import Record
 from domain.refusals import Refusal
@@ -144,6 +146,13 @@ class Data:
         )
         page = await self._desk.differences(wanted, now=datetime.now(UTC), rows=rows)
         return ShownDifferences(page=page, rows=tuple(self._shown(person, row) for row in page.rows))
+
+    async def lags_and_letters(self, person: Person) -> tuple[tuple[Lag, ...], tuple[LetterCount, ...]]:
+        """How long changes took in the last days, and what could not be applied. Raises as ``differences``."""
+        companies = self.companies(person)
+        if self._desk is None:
+            return (), ()
+        return await self._desk.lags_and_letters(companies, datetime.now(UTC).date())
 
     async def settle(self, difference_id: str, who: SignedIn, message_id: str, body: SettleBody) -> None:
         """Say that a difference may stand, or open it again. Raises ``Problem``, ``LedgerAway``."""

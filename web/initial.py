@@ -1,4 +1,4 @@
-"""Dry runs of first syncs, as a reader sees them: how far each is, what it came to, and what the gate said of it."""
+"""First syncs, as a reader sees them: dry runs, what the gate said of them, and how far their plans are carried out."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Final
 
 from domain.entities.gate import Verdict
 from domain.entities.initial import DryRun, InitialView
+from domain.entities.initial_run import InitialRunView
 from domain.people import Person
 from domain.record import Record
 from ledger.data_desk import DataDesk
+from runs import names
 from runs.calls import RunError
 from runs.initial import Initials, ListedRun
 from web.access import Access
@@ -31,6 +33,8 @@ class ShownInitial(Record):
     time_left: timedelta | None = None
     dry_run: DryRun | None = None
     verdict: Verdict | None = None
+    run: InitialRunView | None = None
+    run_left: timedelta | None = None
 
     @property
     def judged(self) -> bool:
@@ -61,7 +65,7 @@ class InitialSyncs:
             LedgerAway: what was kept cannot be read.
         """
         companies = self._access.seeing_data(person)
-        begun = await self._runs.listed(companies)
+        begun = await self._runs.listed(companies, names.INITIAL)
         views = dict(zip(begun, await asyncio.gather(*map(self._view, begun)), strict=True))
         kept, verdicts = ([], {}) if self._desk is None else await self._desk.initial_syncs(companies)
         done = {(run.entity, run.company): run for run in kept}
@@ -69,6 +73,11 @@ class InitialSyncs:
         for place, run in done.items():
             shown = found.get(place, ShownInitial(entity=run.entity, company=run.company, began_at=run.began_at))
             found[place] = shown.model_copy(update={"dry_run": run, "verdict": verdicts.get(place)})
+        for each in await self._runs.listed(companies, names.INITIAL_RUN):
+            place = (each.entity, each.company)
+            if (writing := await self._run(each)) is not None:
+                shown = found.get(place, ShownInitial(entity=each.entity, company=each.company, began_at=each.began_at))
+                found[place] = shown.model_copy(update={"run": writing, "run_left": writing.time_left()})
         return tuple(sorted(found.values(), key=lambda each: (not each.goes_on, each.entity, each.company)))
 
     def _shown(self, run: ListedRun, view: InitialView | None) -> ShownInitial:
@@ -90,3 +99,11 @@ class InitialSyncs:
             return await self._runs.view(run.workflow_id, patience=_LOOK_SECONDS)
         except RunError:
             return None
+
+    async def _run(self, run: ListedRun) -> InitialRunView | None:
+        """How far a plan is carried out, or what came of it; nothing where nobody answers at once, or none began."""
+        try:
+            view = await self._runs.run_view(run.entity, run.company, patience=_LOOK_SECONDS)
+        except RunError:
+            return None
+        return None if view.status == "refused" else view

@@ -14,6 +14,7 @@ from domain.refusals import Refusal
 from domain.rights import Action
 from runs import names
 from runs.calls import NotFound
+from runs.initial import Initials
 from runs.syncs import Syncs
 from web.access import Access
 from web.commands import RunSyncBody, SettleLetterBody
@@ -27,10 +28,14 @@ from web.saying import Saying
 class Syncing:
     """Syncs, as the API shows and tells them."""
 
-    def __init__(self, access: Access, syncs: Syncs, decisions: Decisions) -> None:
-        """Ask ``syncs``, as far as ``access`` allows; limited, signed and refused as ``decisions`` does."""
+    def __init__(self, access: Access, syncs: Syncs, initials: Initials, decisions: Decisions) -> None:
+        """Ask ``syncs``, which begin beside none of ``initials``, as far as ``access`` allows.
+
+        What is said is limited, signed and refused as ``decisions`` does.
+        """
         self._access = access
         self._syncs = syncs
+        self._initials = initials
         self._decisions = decisions
 
     async def read(self, person: Person, company: str, entity: str) -> SyncView:
@@ -82,6 +87,8 @@ class Syncing:
         verdict = said_to_sync(saying.verified(datetime.now(UTC)))
         if verdict.code is not None:
             raise saying.refused(verdict.code, in_words(verdict.detail))
+        if begins and await self._initials.goes_on(entity, company):
+            raise saying.refused(Refusal.INITIAL_RUNS)
         start = SyncStart(entity=entity, company=company)
         try:
             return await saying.send(lambda message: self._syncs.say(start, message, begins=begins))

@@ -7,7 +7,7 @@ name.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +46,7 @@ from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.finance.refunds import Refunds
 from dynamics.sales.changes import SalesChanges
 from dynamics.sales.client import Dataverse, DataverseSettings
+from ledger.lag_counts import LagCounts
 from ledger.opening import Ledger
 from policies import dunning
 from runs.after_end import AfterEndDesk
@@ -57,9 +58,11 @@ from runs.deals import Deals
 from runs.delegations import DelegationDesk
 from runs.ledgers import Ledgers
 from runs.lookup import Lookup
+from runs.syncs import Syncs
 from workers.bulk import add_bulk_work, reading_budgets, reads_in_bulk
 from workers.history import add_history_work
 from workers.keys import KeyFileUnusable, keys_of
+from workers.lags import DealLags
 from workers.notices import notice_work
 from workers.pages import deal_pages
 from workers.rules import load_policy, note_all
@@ -80,6 +83,7 @@ from workflows.feeds import FinanceFeed, SalesFeed
 from workflows.gauges import Gauges
 from workflows.history import History
 from workflows.initial import AskWriters, PlanInitialSync
+from workflows.initial_run import RunInitialSync
 from workflows.map_change import ChangeMap
 from workflows.notices import PeopleNotices
 from workflows.parallel import ParallelRun
@@ -107,6 +111,7 @@ WORKFLOWS = (
     CompareRecords,
     PlanInitialSync,
     AskWriters,
+    RunInitialSync,
     BulkRun,
     CreditReview,
     ParallelRun,
@@ -145,7 +150,7 @@ def compose(settings: Settings, client: Client) -> Work:
     after_end = AfterEndWork(deals, postings, sales_system, quotes, changes, deal_pages(settings.web.url), collecting)
     unclaimed = UnclaimedWork(desk, finance_feed, sales_feed, set(policy.entity_map.business_units.values()))
     ledger = Ledger(settings.ledger.url.get_secret_value())
-    companies = _timezones(policy)
+    companies, lags = _timezones(policy), LagCounts(ledger)
     work = Work(
         workflows=WORKFLOWS,
         deal_activities=[
@@ -171,20 +176,37 @@ def compose(settings: Settings, client: Client) -> Work:
         ],
         notice_activities=telling.notice_activities,
         companies=companies,
-        begin=lambda: note_all(ledger, settings, policy, companies),
+        begin=lambda: _begin(lags, ledger, settings, policy, companies),
+        interceptors=(DealLags(lags),),
     )
-    _add_reading(work, settings, policy, ledger, ledgers)
-    for close in (sales_system.aclose, finance_system.aclose, ledger.close):
+    _add_reading(work, settings, policy, ledger, ledgers, Syncs(client), lags)
+    for close in (sales_system.aclose, finance_system.aclose, ledger.close, lags.close):
         work.connections.push_async_callback(close)
     return work
 
 
-def _add_reading(work: Work, settings: Settings, policy: Policy, ledger: Ledger, ledgers: Ledgers) -> None:
+async def _begin(
+    lags: LagCounts, ledger: Ledger, settings: Settings, policy: Policy, companies: Mapping[str, str]
+) -> None:
+    """What is done beside everything else: how long changes took is kept, and the rules in force are noted."""
+    lags.start()
+    await note_all(ledger, settings, policy, companies)
+
+
+def _add_reading(
+    work: Work,
+    settings: Settings,
+    policy: Policy,
+    ledger: Ledger,
+    ledgers: Ledgers,
+    syncs: Syncs,
+    lags: LagCounts,
+) -> None:
     """What is done as the application that only reads: comparisons, syncs, histories, and the looks of shadow mode."""
     where, who, budgets = endpoints(settings), reader(settings), reading_budgets(settings)
     if reads_in_bulk(settings):
         add_bulk_work(work, settings, policy, ledger, where, who, budgets)
-        add_sync_work(work, settings, policy, where, who, credentials(settings))
+        add_sync_work(work, settings, policy, where, who, credentials(settings), syncs, lags)
         add_history_work(work, settings, policy, where, who, credentials(settings), budgets)
     add_shadow_work(work, settings, policy, ledger, ledgers, where, who, budgets)
 

@@ -12,15 +12,18 @@ from dynamics.core.errors import System
 from dynamics.core.transport import Endpoint
 from dynamics.finance.client import Finance, FinanceSettings
 from dynamics.sales.client import Dataverse, DataverseSettings
+from ledger.initial_ledger import InitialLedger
+from ledger.lag_counts import LagCounts
 from ledger.map_reading import MapReading
 from ledger.map_runs import MapRunLedger
-from ledger.syncs import SyncLedger
 from policies.activation_files import limits_of_file
 from runs import names
+from runs.syncs import Syncs
 from workers.settings import Settings
 from workers.worker import Activity, Work
 
 if TYPE_CHECKING:
+    from activities.initial_writing import InitialWriting
     from activities.map_changing import MapChanging
     from activities.syncing import FinanceSync, SalesSync
 
@@ -32,6 +35,8 @@ def add_sync_work(
     endpoints: Mapping[System, Endpoint],
     reads_as: Credentials,
     writes_as: Credentials,
+    syncs: Syncs,
+    lags: LagCounts,
 ) -> None:
     """Add the activities of syncs to what a worker does that reads in bulk.
 
@@ -42,7 +47,10 @@ def add_sync_work(
         endpoints: where both systems are.
         reads_as: the application that may only read.
         writes_as: the application of the deals.
+        syncs: asked whether one goes on before anything else writes its records.
+        lags: counts how long changes took.
     """
+    from activities.initial_writing import InitialWriting
     from activities.map_changing import MapChanging
     from activities.map_looks import MapLooks
     from activities.syncing import FinanceSync, Plans, SalesSync  # reads as what its libraries are an extra for
@@ -58,21 +66,24 @@ def add_sync_work(
     dataverse = Dataverse(DataverseSettings(endpoints[System.DATAVERSE], writes_as), budget=budgets[System.DATAVERSE])
     finance = Finance(FinanceSettings(endpoints[System.FINANCE], writes_as), budget=budgets[System.FINANCE])
     url = settings.ledger.url.get_secret_value()
-    ledger, kept, of_maps = SyncLedger(url), MapReading(url), MapRunLedger(url)
+    ledger, kept, of_maps = InitialLedger(url), MapReading(url), MapRunLedger(url)
     closing = (*(reader.aclose for reader in readers.values()), dataverse.aclose, finance.aclose)
     for close in (*closing, ledger.close, kept.close, of_maps.close):
         work.connections.push_async_callback(close)
     plans = Plans(readers[System.DATAVERSE], dataverse, policy, settings.policies, kept)
+    writer = SyncWriter(dataverse.odata, finance.odata)
     in_sales = SalesSync(plans, readers[System.DATAVERSE], ledger)
-    both = readers[System.FINANCE], readers[System.DATAVERSE]
-    writer, limits = SyncWriter(dataverse.odata, finance.odata), limits_of_file(settings.policies)
+    both, limits = (readers[System.FINANCE], readers[System.DATAVERSE]), limits_of_file(settings.policies)
     looks = MapLooks(plans, *both, writer, of_maps, limits.before_image_days)
-    in_finance = FinanceSync(plans, *both, writer, ledger, looks)
+    in_finance = FinanceSync(plans, *both, writer, ledger, looks, lags)
+    initial = InitialWriting(plans, *both, writer, ledger, syncs, settings.policies, settings.data.dir)
     changing = MapChanging(of_maps, looks, policy.rights.map_changes, settings.data.dir, limits.canary)
-    _add(work, in_sales, in_finance, changing)
+    _add(work, in_sales, in_finance, initial, changing)
 
 
-def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync, changing: MapChanging) -> None:
+def _add(
+    work: Work, in_sales: SalesSync, in_finance: FinanceSync, initial: InitialWriting, changing: MapChanging
+) -> None:
     """Add activities to the queues of what is read in bulk."""
     more: dict[str, list[Activity]] = {
         names.DATAVERSE_BULK_QUEUE: [in_sales.open_sync, in_sales.read_sales_changes],
@@ -91,6 +102,10 @@ def _add(work: Work, in_sales: SalesSync, in_finance: FinanceSync, changing: Map
             changing.queue_map_records,
             changing.activate_map,
             changing.end_map_change,
+            initial.open_initial_run,
+            initial.write_initial_page,
+            initial.seed_agreed,
+            initial.leave_writing,
         ],
     }
     for queue, activities in more.items():

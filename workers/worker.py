@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from opentelemetry import metrics
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.heartbeat import MOST_OFTEN, KeptAlive
@@ -84,6 +84,8 @@ class Work:
     """By queue; where none, nothing is read in bulk."""
     shadow_activities: list[Activity] = field(default_factory=list)
     """On Finance's queue; where none, no company can be in shadow mode."""
+    interceptors: Sequence[Interceptor] = ()
+    """Of the worker of deals."""
     connections: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -124,7 +126,7 @@ def build_workers(client: Client, settings: Settings, work: Work) -> list[Worker
         max_concurrent_workflow_tasks=settings.worker.concurrent_workflow_tasks,
         max_concurrent_activities=settings.worker.concurrent_activities,
         sticky_queue_schedule_to_start_timeout=STICKY,
-        **watched,
+        **watched | {"interceptors": [KeptAlive(), *work.interceptors]},
     )
     systems = [
         Worker(
@@ -244,9 +246,9 @@ async def run_worker(settings: Settings, telemetry: Telemetry, compose: Callable
             )
             for worker in workers:
                 await running.enter_async_context(worker)
+            beginning = asyncio.create_task(work.begin(), name="note the rules in force")
+            running.callback(beginning.cancel)
             if for_deals:
-                beginning = asyncio.create_task(work.begin(), name="note the rules in force")
-                running.callback(beginning.cancel)
                 await _keep_going(client, settings, work, counted=telemetry.exports)
             log.info("worker ready", queues=[worker.task_queue for worker in workers])
             await stop.wait()

@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.comparison_signatures import FinanceBulkActivities, JudgeComparison
     from domain.entities.comparison_run import CompareStart
-    from domain.entities.comparison_view import ComparisonView
+    from domain.entities.comparison_view import ComparisonFigures, ComparisonView
     from runs import names
     from workflows.both_sides import BothSides, in_words
 
@@ -56,3 +56,13 @@ class CompareRecords(BothSides[CompareStart]):
             "Keep what differs",
         )
         self._set(figures=figures, stage="done")
+        if not self._start.sample:
+            _measure(self._start, figures)
+
+
+def _measure(start: CompareStart, figures: ComparisonFigures) -> None:
+    """How many records both sides have, where all were read."""
+    records = workflow.metric_meter().create_gauge("q2c_compared_records", "Records of a side, when all were compared")
+    of = {"company": start.company, "entity": start.entity}
+    records.set(figures.finance_records, {**of, "side": "finance"})
+    records.set(figures.sales_records, {**of, "side": "sales"})

@@ -169,6 +169,8 @@ class ParallelRun(SpokenTo):
             found.open, attributes
         )
         meter.create_gauge("q2c_parallel_critical", "Of these, critical ones").set(found.standing.critical, attributes)
+        oldest = meter.create_gauge("q2c_parallel_oldest_days", "Days for which the oldest of these has stood")
+        oldest.set(found.standing.oldest_days, attributes)
 
     async def _end_day(self) -> None:
         """Keep the day, and tell the people who answer for its entities."""

@@ -243,3 +243,26 @@ def _of_writers(data: DataMap, dual_write: tuple[RunningMap, ...] | None) -> Ite
 
 def _records(count: int) -> str:
     return "1 record" if count == 1 else f"{count:,} records"
+
+
+def may_begin(verdict: Verdict | None, map_hash: str, dry_run: DryRun | None, limits: Limits, now: datetime) -> str:
+    """Why the run that a verdict allowed may not begin any more; empty: it may.
+
+    Args:
+        verdict: what the gate said last; None: it was not asked.
+        map_hash: of the map in force.
+        dry_run: the one that the verdict is about; None: it is not known any more.
+        limits: of the installation.
+        now: the moment.
+    """
+    if verdict is None:
+        return "The gate was not asked yet."
+    if not verdict.allowed:
+        return f"The gate refused it: {', '.join(dict.fromkeys(reason.code for reason in verdict.reasons))}."
+    if verdict.map_hash != map_hash:
+        return "The map was changed after the gate allowed it."
+    if dry_run is None or dry_run.plan_hash != verdict.plan_hash:
+        return "The dry run that the gate allowed is not known any more."
+    if now - dry_run.ended_at > timedelta(hours=limits.dry_run_hours):
+        return f"The dry run that the gate allowed is older than {limits.dry_run_hours} hours."
+    return ""

@@ -93,9 +93,10 @@ class Change(Record):
 
 
 class PlannedRecord(Record):
-    """A record of a plan, under its key, or under the id of a row of Sales without one."""
+    """A record of a plan, under its key, or under the id of a row of Sales without one. ``at``: the key's parts."""
 
     key: str
+    at: str = ""
     sales_ids: tuple[str, ...] = ()
     action: Action
     why: Why

@@ -93,10 +93,14 @@ class Due(Record):
     anew: tuple[str, ...] = ()
     known: Known = Known()
 
+    began: str = Field("", description="When the sync asked first what changed")
+
     @property
     def of_beginning(self) -> bool:
-        """Whether it was found by the reading of all that a sync begins with: it was there before."""
-        return self.source == "sweep" and not self.changed_at
+        """Whether it was so before the sync began: the first reading of all has found it, or its own time says so."""
+        if not self.changed_at:
+            return self.source == "sweep"
+        return bool(self.began) and datetime.fromisoformat(self.changed_at) < datetime.fromisoformat(self.began)
 
 
 class Looked(Record):

@@ -102,3 +102,8 @@ class ReplayStart(Record):
     view: ReplayView | None = None
     after: str = ""
     queued: bool = False
+
+
+def in_place_of_sync(writer: str) -> str:
+    """Why a sync rests while something else writes its records; empty where nothing does."""
+    return f"{writer} writes these records; the sync goes on when it has ended" if writer else ""

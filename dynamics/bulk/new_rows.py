@@ -35,7 +35,7 @@ class Creation(Record):
     Attributes:
         constants: values of every new row, by column.
         company: what makes a new row the company's, as a request says it.
-        company_filter: condition on rows that are the company's; empty: none.
+        looked_through: condition on rows that no other company has: whose key one of them has is not made again.
         trouble: why none can be made; empty: they can.
         targets: where lookups lead, by column.
         follows: lookups that follow from another one's row: `lookup.column` by lookup.
@@ -43,19 +43,14 @@ class Creation(Record):
 
     constants: dict[str, str] = Field({})
     company: dict[str, str] = Field({})
-    company_filter: str = ""
+    looked_through: str = ""
     trouble: str = ""
     targets: dict[str, Target] = Field({})
     follows: dict[str, str] = Field({})
 
 
 async def read_creation(
-    reader: Reader,
-    data: DataMap,
-    table: SalesTable,
-    company: str,
-    company_filter: str,
-    units: Iterable[str],
+    reader: Reader, data: DataMap, table: SalesTable, company: str, units: Mapping[str, str]
 ) -> Creation | None:
     """How rows of a map are made in Sales; None: it makes none. A few requests.
 
@@ -64,8 +59,7 @@ async def read_creation(
         data: the map.
         table: of the map.
         company: legal entity, lower case.
-        company_filter: condition on rows that are the company's.
-        units: names of the business units that are the company's.
+        units: legal entity by name of the business unit.
 
     Raises:
         CannotCompare: a lookup leads to several tables.
@@ -74,11 +68,11 @@ async def read_creation(
     side = data.sales
     if side is None or not side.creates:
         return None
-    bound, trouble = await _of_company(reader, data, table, company, units)
+    bound, looked_through, trouble = await _of_company(reader, data, table, company, units)
     return Creation(
         constants=dict(side.constants),
         company=bound,
-        company_filter=company_filter,
+        looked_through=looked_through,
         trouble=trouble,
         targets=await _targets(reader, _lookups(data, side), table),
         follows=dict(side.follows),
@@ -108,43 +102,49 @@ async def _targets(reader: Reader, lookups: list[str], table: SalesTable) -> dic
 
 
 async def _of_company(
-    reader: Reader, data: DataMap, table: SalesTable, company: str, units: Iterable[str]
-) -> tuple[dict[str, str], str]:
-    """What makes a new row the company's, as a request says it, or why nothing does."""
+    reader: Reader, data: DataMap, table: SalesTable, company: str, units: Mapping[str, str]
+) -> tuple[dict[str, str], str, str]:
+    """What makes a new row the company's, as a request says it; where rows are looked for; why none can be made."""
     column = data.company.sales
     if data.company.scope is not Scope.PER_COMPANY or column is None:
-        return {}, ""
+        return {}, "", ""
     lookup, _, last = column.partition(".")
     value = sales.company_in_sales(data, company)
     if lookup not in table.targets:
-        return {lookup: value}, ""
+        return {lookup: value}, f"({lookup} eq {literal(value)} or {lookup} eq null)", ""
     if sales.COMPANY in table.targets[lookup]:
         last = "cdm_companycode"
-    if last:
-        target = (await _targets(reader, [lookup], table))[lookup]
-        path = query(target.entity_set, select=target.id, filter=f"{last} eq {literal(value)}", top=_ENOUGH)
-        rows = (await reader.page(path)).rows
-        bound = {f"{target.link}{BIND}": f"/{target.entity_set}({row[target.id]})" for row in rows}
-        return bound, "" if len(rows) == 1 else f"{len(rows)} rows of {target.entity_set} are the company {company}"
-    return await _of_unit(reader, lookup, table, company, units)
+    if not last:
+        return await _of_unit(reader, lookup, table, company, units)
+    target = (await _targets(reader, [lookup], table))[lookup]
+    path = query(target.entity_set, select=target.id, filter=f"{last} eq {literal(value)}", top=_ENOUGH)
+    rows = (await reader.page(path)).rows
+    bound = {f"{target.link}{BIND}": f"/{target.entity_set}({row[target.id]})" for row in rows}
+    condition = f"({target.link}/{last} eq {literal(value)} or _{lookup}_value eq null)"
+    return bound, condition, "" if len(rows) == 1 else f"{len(rows)} rows of {target.entity_set} are {company}"
 
 
 async def _of_unit(
-    reader: Reader, lookup: str, table: SalesTable, company: str, units: Iterable[str]
-) -> tuple[dict[str, str], str]:
+    reader: Reader, lookup: str, table: SalesTable, company: str, units: Mapping[str, str]
+) -> tuple[dict[str, str], str, str]:
     """The business unit of a new row. Whose it is follows from its owner, which is the unit's default team."""
-    wanted = {name.casefold() for name in units}
     rows = (await reader.page(query("businessunits", select="businessunitid,name"))).rows
-    ids = [str(row["businessunitid"]) for row in rows if str(row["name"]).casefold() in wanted]
+    of = {name.casefold(): legal_entity for name, legal_entity in units.items()}
+    owners = {str(row["businessunitid"]): of.get(str(row["name"]).casefold()) for row in rows}
+    others = sorted(unit for unit, owner in owners.items() if owner not in (None, company))
+    condition = " and ".join(f"_{lookup}_value ne {unit}" for unit in others)
+    ids = [unit for unit, owner in owners.items() if owner == company]
     if len(ids) != 1:
-        return {}, f"{len(ids)} business units are the company {company}: which one a new row belongs to, a person says"
+        trouble = f"{len(ids)} business units are the company {company}: which one a new row belongs to, a person says"
+        return {}, condition, trouble
     if lookup != _OWNING_UNIT:
-        return {f"{sales.link_of(table, lookup)}{BIND}": f"/businessunits({ids[0]})"}, ""
+        return {f"{sales.link_of(table, lookup)}{BIND}": f"/businessunits({ids[0]})"}, condition, ""
     of_unit = f"isdefault eq true and _businessunitid_value eq {ids[0]}"
     teams = (await reader.page(query("teams", select="teamid", filter=of_unit))).rows
     if len(teams) != 1:
-        return {}, f"the business unit of {company} has {len(teams)} default teams that could own a new row"
-    return {f"ownerid{BIND}": f"/teams({teams[0]['teamid']})"}, ""
+        trouble = f"the business unit of {company} has {len(teams)} default teams that could own a new row"
+        return {}, condition, trouble
+    return {f"ownerid{BIND}": f"/teams({teams[0]['teamid']})"}, condition, ""
 
 
 class Lookups:

@@ -315,3 +315,10 @@ def test_how_long_sales_is_behind_is_measured_for_each_entity(ordered: Deal, col
         return {point["entity"] for point in collector.metrics.get("q2c_write_back_lag_seconds", ())}
 
     eventually(lambda: entities() == {"order", "shipment", "invoice", "payment"})
+
+    def shown() -> set[tuple[str, str, int]]:
+        lags = ordered.stack.person("otto").get("/data/overview")["lags"]
+        return {(each["company"], each["entity"], each["changes"]) for each in lags}
+
+    eventually(lambda: {entity for _, entity, _ in shown()} == entities())
+    assert {(company, number) for company, _, number in shown()} == {("usmf", 1)}

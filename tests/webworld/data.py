@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from domain.customers import Standing
 from domain.entities.clusters import Cluster, MatchedCustomer, MatchedPair, SalesAccount
 from domain.entities.comparing import Difference, DifferenceClass
 from domain.entities.comparison_view import ComparisonFigures
+from domain.entities.lags import LagBucket, bucket_of
 from domain.entities.model import Owner
-from ledger import differences, matches
+from ledger import differences, lags, matches
 from ledger.comparison_runs import ComparisonRun
-from ledger.database import open_database
+from ledger.database import Database, open_database
 from ledger.match_records import MatchRun
+from ledger.tables import LETTERS
 
 NOW = datetime.now(UTC)
 ACCOUNT = "5c0a6b9e-0000-4000-8000-00000000000{}"
@@ -61,6 +64,35 @@ PLAIN = cluster(*(quiet(customer(f"US-02{n}", 4 + n, name="Fabrikam")) for n in 
 GERMAN = cluster(*(customer(f"DE-1{n}", 7 + n, name="Adventure Works", company="demf") for n in range(2)))
 
 
+async def add_lags(database: Database) -> None:
+    """A hundred changes of customers of USMF, some of them slow, an order of DEMF, and what is too old to be shown."""
+    day = f"{NOW:%Y-%m-%d}"
+    counted = {
+        LagBucket(day, "usmf", "customer", "to_sales", bucket_of(4)): 60,
+        LagBucket(day, "usmf", "customer", "to_sales", bucket_of(45)): 38,
+        LagBucket(day, "usmf", "customer", "to_sales", bucket_of(5_000)): 2,
+        LagBucket(day, "demf", "order", "to_sales", bucket_of(8)): 1,
+        LagBucket(f"{NOW - timedelta(days=10):%Y-%m-%d}", "usmf", "customer", "to_finance", bucket_of(8)): 1,
+    }
+    await lags.add(database, counted, NOW.date())
+
+
+async def add_letters(database: Database) -> None:
+    """Three letters of USMF that stand, of two causes, and one that has ended."""
+    same: dict[str, Any] = dict.fromkeys(
+        ("sales_id", "field", "text", "finance_value", "sales_value", "proposed_by", "replay"), ""
+    )
+    same |= {"entity": "customer", "company": "usmf", "reason": "r", "pii": False, "seen": 1, "ended_by": ""}
+    same |= {"first_at": "2026-11-27", "last_at": "2026-11-27", "proposed": None, "ended_at": ""}
+    told = (("CONFLICT", "open"), ("CONFLICT", "open"), ("TOO_LONG", "open"), ("EMPTY", "done"))
+    rows = [
+        same | {"letter_id": f"{n:012x}", "key": f"US-{n}", "cause": cause, "status": status}
+        for n, (cause, status) in enumerate(told)
+    ]
+    async with database.writing() as connection:
+        await connection.execute(LETTERS.insert(), rows)
+
+
 async def fill(url: str) -> None:
     """Two comparisons, one of them older, and a matching."""
     database = await open_database(url)
@@ -78,4 +110,6 @@ async def fill(url: str) -> None:
         await differences.keep(database, run, [found])
     made = MatchRun(run_id="match-1", model="h", ended_at=NOW, companies=("demf", "usmf"))
     await matches.keep(database, made, [OWING, PLAIN, GERMAN])
+    await add_lags(database)
+    await add_letters(database)
     await database.close()

@@ -103,9 +103,9 @@ class StandInChange:
     def state(self) -> MapChangeView:
         return MapChangeView(entity=self.start.entity, number=self.start.number, step="canary")
 
-    @workflow.query(name="word")
-    def word(self) -> MapWord:
-        return self.start.word
+    @workflow.query(name="start")
+    def begun(self) -> MapChangeStart:
+        return self.start
 
 
 async def scene(url: str) -> None:

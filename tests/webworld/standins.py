@@ -41,6 +41,7 @@ from runs import attributes, names
 from tests import rights
 from tests.webworld.accounts import StandInCollections
 from tests.webworld.claims import claims, verified
+from tests.webworld.initial_syncs import StandInInitialRun
 from tests.webworld.late import StandInAfterEnd
 from tests.webworld.maps import StandInChange
 from tests.webworld.syncs import StandInSync
@@ -420,6 +421,7 @@ WORKFLOWS = [
     StandInApproval,
     StandInDelegations,
     StandInAfterEnd,
+    StandInInitialRun,
     StandInSync,
     StandInChange,
     StandInLedger,

@@ -29,7 +29,7 @@ async def world_of(
     def make(
         rows: Rows | str, policies: Path | None = None, **dataverse: Any
     ) -> AbstractAsyncContextManager[SyncWorld]:
-        return sync_world(environment.client, tmp_path, rows, monkeypatch, policies=policies, dataverse=dataverse)
+        return sync_world(environment, tmp_path, rows, monkeypatch, policies=policies, dataverse=dataverse)
 
     yield make
     await replays(environment.client, (names.SYNC, names.REPLAY))

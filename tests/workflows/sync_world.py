@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities import signatures as s
@@ -24,7 +28,9 @@ from domain.entities.sync_run import ReplayView, SyncStart, SyncView
 from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from ledger.database import Database, open_database
+from ledger.lag_counts import LagCounts
 from ledger.letters import LetterFilter, listed
+from ledger.opening import Ledger
 from runs import names, outcomes
 from runs.syncs import Syncs
 from sandbox.data.ids import row_id
@@ -69,7 +75,11 @@ class SyncWorld(CompareWorld):
     audit: KeptAudit = field(default_factory=KeptAudit)
     database: Database | None = None
     finance: Bulk | None = None
+    environment: WorkflowEnvironment | None = None
+    every_seconds: int = 1
+    """Between two rounds; where it is more, the run's clock is moved instead of waiting."""
     sweep_seconds: int = 86_400
+    lags: LagCounts | None = None
     edits: int = 0
     """Of people in Finance."""
 
@@ -82,7 +92,9 @@ class SyncWorld(CompareWorld):
         """A signed message of a person, and what became of it, however long that takes."""
         rest = ";".join(f"{key}={value}" for key, value in {"reason": "a test", **args}.items())
         message = SignedMessage(message_id=message_id or str(uuid.uuid4()), token=f"{person.oid}|{name}|{rest}")
-        start = SyncStart(entity=self.entity, company="usmf", every_seconds=1, sweep_seconds=self.sweep_seconds)
+        start = SyncStart(
+            entity=self.entity, company="usmf", every_seconds=self.every_seconds, sweep_seconds=self.sweep_seconds
+        )
         outcome = await self.syncs.say(start, message, begins=True)
         deadline = time.monotonic() + PATIENCE
         run = names.sync_id(self.entity, "usmf")
@@ -107,9 +119,17 @@ class SyncWorld(CompareWorld):
         deadline = time.monotonic() + PATIENCE
         while not is_so(view):
             assert time.monotonic() < deadline, view
-            await asyncio.sleep(0.05)
+            if self.every_seconds > 1:
+                await self.ahead(timedelta(seconds=self.every_seconds))
+            else:
+                await asyncio.sleep(0.05)
             view = await self.view()
         return view
+
+    async def ahead(self, by: timedelta) -> None:
+        """Let time pass for the sync."""
+        assert self.environment is not None
+        await self.environment.fast_forward(self.client.get_workflow_handle(names.sync_id(self.entity, "usmf")), by)
 
     async def rounds(self, number: int = 2) -> SyncView:
         """Wait until so many rounds have begun and ended."""
@@ -158,6 +178,19 @@ class SyncWorld(CompareWorld):
         finance = sum(each.system == "finance" and each.method == "PATCH" for each in self.asked())
         return sales, finance - self.edits
 
+    def sent_to_finance(self) -> dict[str, int]:
+        """How often each customer of Finance was written, whether Finance took it or refused it by its rules."""
+        written = [each for each in self.asked() if each.system == "finance" and each.method == "PATCH"]
+        keys = [re.search(r"CustomerAccount='([^']*)'", unquote(each.path)) for each in written if each.status != 503]
+        return dict(Counter(key[1] for key in keys if key is not None))
+
+    async def refused(self, system: str, status: int, times: int) -> None:
+        """Wait until a system has answered so often with a status."""
+        deadline = time.monotonic() + PATIENCE
+        while sum(each.system == system and each.status == status for each in self.asked()) < times:
+            assert time.monotonic() < deadline, f"{system} was not asked"
+            await asyncio.sleep(0.05)
+
     async def letters(self, **wanted: Any) -> list[Letter]:
         """Letters that stand, or those wanted."""
         if self.database is None:
@@ -171,9 +204,12 @@ class SyncWorld(CompareWorld):
         async with AsyncExitStack() as running_now:
             work = Work((), (), (), (), {}, begin=lambda: asyncio.sleep(0), connections=running_now)
             of = self.settings
-            add_sync_work(
-                work, of, policy, composition.endpoints(of), composition.reader(of), composition.credentials(of)
-            )
+            who, writes = composition.reader(of), composition.credentials(of)
+            ledger = Ledger(of.ledger.url.get_secret_value())
+            self.lags = LagCounts(ledger)
+            running_now.push_async_callback(ledger.close)
+            where, syncs = composition.endpoints(of), Syncs(self.client)
+            add_sync_work(work, of, policy, where, who, writes, syncs, self.lags)
             people: list[Callable[..., Any]] = [TrustingVerifier().verify_messages, self.audit.record_audit]
             deals = Worker(
                 self.client,
@@ -193,7 +229,7 @@ class SyncWorld(CompareWorld):
 
 @asynccontextmanager
 async def sync_world(
-    client: Client,
+    environment: WorkflowEnvironment,
     folder: Path,
     data: Rows | str,
     monkeypatch: pytest.MonkeyPatch,
@@ -208,7 +244,8 @@ async def sync_world(
     async with running(SandboxConfig(state_dir=folder / "sandbox", data=rows, dataverse=dataverse or {})) as sandbox:
         fast = SyncSettings(dataverse_requests_per_second=500.0, finance_requests_per_second=500.0)
         settings = settings_of(sandbox, folder, policies).model_copy(update={"sync": fast})
-        world = SyncWorld(client, settings, sandbox)
+        client = environment.client
+        world = SyncWorld(client, settings, sandbox, environment=environment)
         try:
             async with product_of(sandbox.info) as world.finance, world.syncing():
                 yield world

@@ -36,6 +36,7 @@ from policies.loading import load
 from policies.map_files import load_maps
 from runs import names
 from runs.map_changes import MapChangeRuns
+from sandbox.dataverse.dualwrite import Map, set_maps
 from tests.deadlines import PATIENCE
 from tests.workflows.compare_world import Rows
 from tests.workflows.conftest import queues_of_its_own
@@ -62,7 +63,7 @@ async def world_of(
         limits.parent.mkdir(parents=True)
         shipped = yaml.safe_load((map_files.PACKAGED.parent / activation_files.NAME).read_text(encoding="utf-8"))
         limits.write_text(yaml.safe_dump(shipped | {"canary": 4}), encoding="utf-8")
-        return sync_world(environment.client, tmp_path, rows, monkeypatch, policies=tmp_path / "policies")
+        return sync_world(environment, tmp_path, rows, monkeypatch, policies=tmp_path / "policies")
 
     yield make
     await replays(environment.client, (names.SYNC, names.MAP_CHANGE))
@@ -223,9 +224,12 @@ async def test_it_stops_at_the_first_record_that_is_refused_and_a_stale_plan_is_
     rows = Rows()
     accounts = [rows.pair(n, telephone1=THERE, there={"PrimaryContactPhone": HERE}) for n in range(3)]
     async with world_of(rows) as world:
-        for row in rows.sales:
-            world.in_sales(row, description="BAD7")
+        for row, terms in zip(rows.sales, ("OK1", "BAD7", "BAD7"), strict=True):
+            world.in_sales(row, description=terms)
         await world.start()
+        assert world.finance is not None
+        listed = {"dataAreaId": "usmf", "TermsCode": "OK1", "TermsDescription": "taken"}
+        assert (await world.finance.ask("finance", "DeliveryTerms", "POST", json=listed)).status_code == 201
         changing = await world_with_records(world, rows)
         said = await changing.approved(changed(delivery_terms=TERMS), 1)
         await changing.keep_records(rows, "r2")
@@ -237,13 +241,26 @@ async def test_it_stops_at_the_first_record_that_is_refused_and_a_stale_plan_is_
         assert changing.view.code == Refusal.MAP_TRY_FAILED
         assert stopped.status is ChangeStatus.STOPPED and "delivery_terms" in stopped.text
         assert await changing.in_force() == hash_of(CUSTOMER)
-        await changing.until(2, lambda found: LookStatus.WAITING not in found.figures.taken_back)
-        assert stopped.figures.tried[LookStatus.REFUSED] == 1 and stopped.figures.tried[LookStatus.DROPPED] == 2
-        assert world.writes()[1] == 1 and not world.customer(accounts[0]).get("DeliveryTerms")
+        tried = stopped.figures.tried
+        assert tried == {LookStatus.WRITTEN: 1, LookStatus.REFUSED: 1, LookStatus.DROPPED: 1}
+        assert [each.key for each in stopped.failed] == [accounts[1]]
+        done = await changing.until(2, lambda found: LookStatus.WAITING not in found.figures.taken_back)
+        assert done.figures.taken_back == {LookStatus.RESTORED: 2}, "one of them was never written"
+        assert not any(world.customer(account).get("DeliveryTerms") for account in accounts)
+        assert world.writes() == (0, 3), "one that was taken, one that was refused, one that restores"
         assert (await maps.history(changing.database, "customer")).proposals[0].status is ProposalStatus.STOPPED
 
-        said = await changing.approved(changed(phone={"owner": "FINANCE"}), 3)
-        read = await changing.run(said, 3)
+        phone = changed(phone={"owner": "FINANCE"})
+        set_maps(world.sandbox.dataverse, [Map("account", "Customers V3")])
+        for do in ("stop", "start"):
+            assert (await world.say(OTTO, "run_sync", do=do)).accepted
+        said = await changing.approved(phone, 3)
+        rests = await changing.run(said, 3, "usmf")
+        assert rests.status is ChangeStatus.STOPPED and "Dual-Write" in rests.text
+        set_maps(world.sandbox.dataverse, [])
+
+        said = await changing.approved(phone, 4)
+        read = await changing.run(said, 4)
         assert read.status is ChangeStatus.IN_FORCE and read.figures.read_only == ("usmf",)
-        assert sum(world.writes()) == 1, "nothing is written where no sync runs"
+        assert world.writes() == (0, 3), "nothing is written where no sync runs"
         assert await map_looks.expire_older(changing.database, datetime.now(UTC) + timedelta(days=1)) == 0

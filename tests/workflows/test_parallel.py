@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -361,16 +364,22 @@ def commands_say(
     pdf.with_name("parallel-usmf.pdf.sig").write_text("no signature")
     assert parallel_work.verify(pdf, as_json=False) == 1
 
+    with closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:
+        ledger.execute("INSERT INTO lags VALUES ('2026-11-27', 'usmf', 'order', 'to_sales', 3, 7)")
+        ledger.execute("INSERT INTO lags VALUES ('2026-11-27', 'usmf', 'order', 'to_sales', 15, 1)")
     assert parallel_work.export("usmf", folder / "tables", as_json=True) == 0
     tables = {name: pq.read_table(folder / "tables" / f"{name}.parquet").to_pylist() for name in TABLES}
     assert {name: len(rows) for name, rows in tables.items()} == {
         "calendar": 30,
-        "entities": 2,
+        "entities": 3,
         "days": 60,
         "day_classes": 300,
         "comparisons": 29,
         "differences": 7,
+        "lags": 2,
+        "letters": 0,
     }
+    assert [(row["within_seconds"], row["changes"]) for row in tables["lags"]] == [(Decimal(10), 7), (None, 1)]
     keys_of = {row["entity_key"] for row in tables["entities"]}
     assert all(row["entity_key"] in keys_of for name in TABLES if name != "calendar" for row in tables[name])
     assert all(row["day"] in {each["day"] for each in tables["calendar"]} for row in tables["days"])

@@ -13,8 +13,10 @@ from starlette.routing import Route
 from domain.entities.comparing import DifferenceClass
 from domain.phrases import marked
 from ledger.comparison_runs import OpenCount
-from web.data import Data, DifferencesQuery, MatchesQuery
+from web.data import Data, MatchesQuery
 from web.maps import MapChanges
+from web.overview import Overviews
+from web.pages.data_charts import DIRECTIONS, LETTER_CAUSES, QUANTILES, lag_chart, sides_chart
 from web.pages.site import Site
 from web.session import Session
 
@@ -123,26 +125,39 @@ def chart_of(counts: Iterable[OpenCount]) -> Chart:
 
 @dataclass(frozen=True, slots=True)
 class DataPages:
-    """The page under /data: which pages there are, and how much waits on each."""
+    """The page under /data: how both systems stand to each other, which pages there are, how much waits on each."""
 
     site: Site
     data: Data
     maps: MapChanges
+    overviews: Overviews
 
     def routes(self) -> list[Route]:
         """The route of the entrance."""
         return self.site.routes(pages={"/data": self.show})
 
     async def show(self, request: Request, session: Session) -> Response:
-        """Where to go."""
+        """How it stands, and where to go."""
         person = session.identity
-        differences = await self.data.differences(person, DifferencesQuery(), 1)
+        overview = await self.overviews.read(person)
         clusters = await self.data.clusters(person, MatchesQuery())
         maps = await self.maps.overview(person)
         waiting = {
             "/data/maps": sum(each.open for each in maps),
-            "/data/differences": sum(count.total for count in differences.page.counts),
+            "/data/differences": sum(sum(count.ages) for count in overview.ages),
             "/data/matches": sum(clusters.counts.get(status, 0) for status in ("open", "proposed")),
         }
-        context = {"rooms": ROOMS, "waiting": waiting, "is_kept": self.data.is_kept}
+        context = {
+            "rooms": ROOMS,
+            "waiting": waiting,
+            "is_kept": self.data.is_kept,
+            "overview": overview,
+            "lags": lag_chart(overview.lags),
+            "sides": sides_chart(overview),
+            "chart": chart_of(OpenCount.model_validate(count.model_dump()) for count in overview.ages),
+            "ages": AGE_WORDS,
+            "quantiles": QUANTILES,
+            "directions": DIRECTIONS,
+            "letter_causes": LETTER_CAUSES,
+        }
         return await self.site.render("data.html", session, context)

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from domain.entities.gate import GateCode
 from domain.entities.initial import Action
+from domain.entities.initial_run import WrittenAs
 from domain.phrases import marked
 from web.initial import InitialSyncs
 from web.pages.site import Site
@@ -39,6 +40,24 @@ REASONS: Final = {
     GateCode.DUAL_WRITE_NOT_KNOWN.value: marked("Which maps Dual-Write runs is not known"),
 }
 """Why the gate refuses, in a few words."""
+WRITTEN: Final = {
+    WrittenAs.CREATED.value: marked("Created"),
+    WrittenAs.UPDATED.value: marked("Updated"),
+    WrittenAs.AGREES.value: marked("Agreed by then"),
+    WrittenAs.MOVED.value: marked("Changed after the dry run"),
+    WrittenAs.REFUSED.value: marked("Refused by a system"),
+    WrittenAs.DIFFERS.value: marked("Differs after the write"),
+}
+"""What became of records, as people say it."""
+RUNS: Final = {
+    "waiting": marked("Begins"),
+    "writing": marked("Writes"),
+    "asking": marked("Waits for a person"),
+    "paused": marked("Paused"),
+    "done": marked("Done"),
+    "stopped": marked("Stopped"),
+}
+"""How a run stands that writes, as people say it."""
 STAGES: Final = {
     "opening": marked("Begins"),
     "planning": marked("Counts records"),
@@ -69,5 +88,7 @@ class InitialPages:
             "actions": ACTIONS,
             "reasons": REASONS,
             "stages": STAGES,
+            "written": WRITTEN,
+            "standing": RUNS,
         }
         return await self.site.render("initial.html", session, context)

@@ -10,6 +10,8 @@ from datetime import datetime
 
 from temporalio import workflow
 
+from runs import names
+
 
 class WriteBackLag:
     """Of one deal: since when Finance has what Sales does not show."""
@@ -35,6 +37,9 @@ class WriteBackLag:
         meter = workflow.metric_meter()
         lag = meter.create_histogram_float("q2c_write_back_lag_seconds", "Time until Sales shows what Finance has", "s")
         lag.record(seconds, {"entity": entity})
+        count = workflow.extern_functions().get(names.LAG)
+        if count is not None and not workflow.unsafe.is_replaying():
+            count(workflow.info().workflow_id, entity, seconds)
 
     def caught_up(self) -> None:
         """Sales shows everything."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from activities.map_impact import RecordsChanged, impacts
+from activities.map_impact import RECORDS, RecordsChanged, candidates, impacts, moved_pairs
 from domain.entities.identity import hash_of
 from domain.entities.map_change import Base, KeptRecords
 from domain.entities.model import DataMap
@@ -91,6 +91,29 @@ def test_each_change_has_the_records_it_hits(
 ) -> None:
     (found,) = impacts(Base.of(MAPS, "customer"), changed(path, value), [records], tmp_path, tmp_path / "spill")
     assert (found.change.place, found.records, found.exact) == (place, hits, exact)
+
+
+def test_it_is_tried_on_pairs_that_it_hits_and_applied_to_those_whose_values_it_moves(
+    records: KeptRecords, tmp_path: Path
+) -> None:
+    kept_at = tmp_path / RECORDS
+    kept_at.mkdir()
+    for side in ("finance", "sales"):
+        (tmp_path / f"customer_{side}").rename(kept_at / f"customer_{side}")
+    base = Base.of(MAPS, "customer")
+    owner, gone = changed("fields.phone.owner", "FINANCE"), changed("fields.phone", None)
+    hit = {(each.company, each.key) for each in candidates(base, owner, [records], tmp_path, 9)}
+    assert hit == {("usmf", "US-2"), ("usmf", "US-3")}
+    (first,) = candidates(base, owner, [records], tmp_path, 1)
+    assert first == candidates(base, owner, [records], tmp_path, 9)[0], "the same ones every time"
+    pages = list(moved_pairs(base, owner, [records], tmp_path, 1))
+    assert [[each.key for each in page] for page in pages] == [["US-2"], ["US-3"]]
+    assert {each.key for each in candidates(base, gone, [records], tmp_path, 9)} == {"US-1", "US-2", "US-3"}
+    assert list(moved_pairs(base, gone, [records], tmp_path, 9)) == [], "a field that goes moves nothing"
+    added = changed("fields.fax", FAX)
+    (page,) = moved_pairs(base, added, [records], tmp_path, 9)
+    assert [each.key for each in page] == ["US-1", "US-2", "US-3"], "however the sides spell their keys"
+    assert candidates(base, owner, [], tmp_path, 9) == []
 
 
 def test_without_records_nothing_is_counted_and_other_files_than_noted_are_refused(

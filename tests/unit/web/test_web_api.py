@@ -338,6 +338,8 @@ OPERATIONS = {
     ("POST", "/late/{company}/{n}/dismiss"),
     ("GET", "/credit/{company}"),
     ("POST", "/credit/{company}/rebuild"),
+    ("GET", "/initial/{company}/{entity}"),
+    ("POST", "/initial/{company}/{entity}/run"),
     ("GET", "/history/{company}/{kind}"),
     ("POST", "/history/{company}/{kind}/run"),
     ("GET", "/sync/{company}/{entity}"),

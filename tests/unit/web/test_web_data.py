@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -15,14 +16,22 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from temporalio.client import Client
 
+from domain.people import Person
 from ledger import cross_reference
+from ledger.data_desk import DataDesk
 from ledger.database import open_database
+from ledger.opening import Ledger
 from ledger.reads import AuditReader
+from runs.parked import ParkedDeals
 from tests.webworld import data
 from tests.webworld.browsing import Browser, form_of
 from tests.webworld.data import GERMAN, OWING, PLAIN
+from web.access import Access
 from web.app import create_app
 from web.config import WebConfig
+from web.data import Data
+from web.decisions import Decisions
+from web.overview import Overviews
 
 LIST, MATCHES = "/data/differences", "/data/matches"
 
@@ -187,3 +196,30 @@ async def test_without_a_ledger_or_a_run_pages_say_what_to_do(browser: Browser, 
     for address, text in zip(("/data", LIST, MATCHES), said, strict=True):
         assert text in (await ines.get(address)).text, address
     assert (await ines.get(f"{MATCHES}/{PLAIN.id}")).status_code == 404
+
+
+async def test_how_both_systems_stand_is_shown_in_numbers_of_what_one_may_see(
+    browser: Browser, url: str, config: WebConfig, temporal: Client
+) -> None:
+    page = (await (await browser("ines")).get("/data")).text
+    for shown in ("Finance → Sales", "10,000", "9,000", "A person says which value is right", "4 open differences"):
+        assert shown in page, shown
+    times = re.findall(r'data-label="(Half|95 of 100|99 of 100) within" class="num">([^<]+)<', page)
+    assert times == [("Half", "4.6 s"), ("95 of 100", "58 s"), ("99 of 100", "90 min")]
+    assert "order" not in re.findall(r'data-label="What">([^<]+)', page), "another company's"
+    greta = (await (await browser("greta")).get("/data")).text
+    assert "Nothing was compared whole yet" in greta and "Nothing is open" in greta
+    assert (await (await browser("rita")).get("/data")).status_code == 403
+
+    ledger = Ledger(url)
+    desk, access = DataDesk(ledger), Access(config.policy)
+    overviews = Overviews(Data(access, desk, cast(Decisions, None)), ParkedDeals(temporal))
+    found = await overviews.read(Person(oid="x", name="x", roles=("ops",)))
+    await ledger.close()
+    assert {(each.company, each.entity, each.changes) for each in found.lags} == {
+        ("demf", "order", 1),
+        ("usmf", "customer", 100),
+    }
+    assert {(each.cause, each.letters) for each in found.letters} == {("CONFLICT", 2), ("TOO_LONG", 1)}
+    assert [(each.finance_records, each.sales_records) for each in found.sides] == [(10_000, 9_000)]
+    assert sum(sum(each.ages) for each in found.ages) == 4

@@ -13,18 +13,24 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from temporalio.client import Client
 
+from activities.decisions import SignedDecisionActivities
+from activities.signatures import Proofs
 from domain.entities.identity import hash_of
-from domain.entities.map_change_said import MapWord
+from domain.entities.map_change_said import ACTIVATE
+from domain.entities.map_run import ActivateArgs, MapChangeStart
+from domain.said import judged
 from ledger import map_changes, map_versions
 from ledger.database import Database, open_database
 from ledger.reads import AuditReader
 from runs import names
+from tests.rights import POLICY
 from tests.webworld import maps
 from tests.webworld.browsing import Browser, form_of
 from tests.webworld.maps import CUSTOMER
 from tests.webworld.world import Tenant
 from web.app import create_app
 from web.config import WebConfig
+from workers.keys import keys_of
 
 LIST = "/data/maps"
 MINE = f"{LIST}/customer"
@@ -63,7 +69,12 @@ async def said(client: httpx.AsyncClient, action: str, **more: str) -> httpx.Res
 
 
 async def test_two_others_approve_on_the_site_and_it_is_in_force_until_it_is_rolled_back(
-    browser: Browser, http: httpx.AsyncClient, tenant: Tenant, ledger: Database, temporal: Client
+    browser: Browser,
+    http: httpx.AsyncClient,
+    tenant: Tenant,
+    ledger: Database,
+    temporal: Client,
+    config: WebConfig,
 ) -> None:
     answer = await proposed(http, tenant)
     assert answer.status_code == 200, answer.text
@@ -91,8 +102,17 @@ async def test_two_others_approve_on_the_site_and_it_is_in_force_until_it_is_rol
     assert "Approvals: 2 of 2" in (await ada.get(ONE)).text
     assert (await said(ada, f"{ONE}/say", do="activate", why="both agreed")).headers["location"].endswith("activate")
     run = temporal.get_workflow_handle(names.map_change_id("customer", 1))
-    word = await run.query("word", result_type=MapWord)
-    assert word.proof and word.person.oid and word.roles
+    start = await run.query("start", result_type=MapChangeStart)
+    word = start.word
+    assert word.roles and word.companies == ("demf", "usmf") and start.syncing == ()
+    verifier = SignedDecisionActivities(keys_of(config.decision_private_key_file.with_name("public.json")), POLICY)
+    for company in word.companies:
+        audiences = (names.map_audience(company),)
+        proofs = Proofs(messages=(start.message,), audiences=audiences, company=company)
+        (proved,) = (await verifier.verify_messages(proofs)).said
+        verdict = judged(proved, ACTIVATE, ActivateArgs)
+        assert verdict.args is not None and verdict.args.are_of(start), verdict
+        assert proved.person.is_same(word.person) and proved.message_id == word.message_id
     assert await map_changes.begin(ledger, "customer", 1, word, maps.RULES, ("email",)) is None
     page = (await cleo.get(ONE)).text
     assert "Being tried" in page and "Put in force" not in page and "Refuse" in page

@@ -1,0 +1,132 @@
+"""What `q2c initial` does with a plan that is carried out: tells the run, shows how it stands, lists what became."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from temporalio.client import Client
+
+from cli.bulk_runs import asked, checked, require_spreadsheets
+from cli.initial_work import in_words
+from cli.late_work import asked as site
+from cli.late_work import refusal
+from cli.output import fail, note, result, result_as_json
+from domain.entities.initial_run import LEFT, InitialRunView, WrittenAs, WrittenRecord
+from runs.calls import NoAnswer
+from runs.initial import Initials
+from workers.settings import Settings
+
+SERVICE: Final = "q2c-initial"
+COLUMNS: Final = ("became", "key", "sales_id", "planned", "changes", "text")
+LISTS: Final = ("results", "left")
+FORMS: Final = ("csv", "xlsx", "html")
+LOOK_EVERY_SECONDS: Final = 1.0
+
+
+def say(entity: str, company: str, body: Mapping[str, Any], token_file: Path, *, as_json: bool) -> int:
+    """Tell a run what a person says; of one that begins, show how far it is until it rests. The exit code."""
+    settings, _, _ = checked(entity, company)
+    message_id = str(uuid.uuid4())
+    path = f"/initial/{quote(company, safe='')}/{quote(entity, safe='')}/run"
+    answer, refused = site("POST", path, token_file, json={"message_id": message_id, **body})
+    if refused:
+        return refusal(refused, {"accepted": False, "detail": refused}, as_json=as_json)
+    note(answer["detail"] if answer.get("accepted") else "recorded; no worker has answered yet")
+    if body["do"] not in ("begin", "go_on"):
+        return status(entity, company, None, as_json=as_json)
+    view = asked(settings, SERVICE, lambda client: _followed(client, entity, company, quiet=as_json))
+    return _shown(view, as_json=as_json)
+
+
+def status(entity: str, company: str, results: Path | None, *, as_json: bool) -> int:
+    """Show how a run stands, or how it ended; with ``results`` what became of every record. The exit code."""
+    settings, _, _ = checked(entity, company)
+    if results is not None:
+        require_spreadsheets()
+    view = asked(settings, SERVICE, lambda client: Initials(client).run_view(entity, company))
+    if results is not None:
+        _write(settings, view, results)
+    return _shown(view, as_json=as_json)
+
+
+async def _followed(client: Client, entity: str, company: str, *, quiet: bool) -> InitialRunView:
+    """Show how far a run is until it ends or waits for a person."""
+    desk = Initials(client)
+    view = await desk.run_view(entity, company)
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        disable=quiet or not sys.stderr.isatty(),
+    )
+    with bars:
+        task = bars.add_task("Records", total=view.records or None)
+        while view.status in ("waiting", "writing"):
+            bars.update(task, completed=view.handled, total=view.records or None)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            try:
+                view = await desk.run_view(entity, company)
+            except NoAnswer:
+                continue
+        bars.update(task, completed=view.handled)
+    return view
+
+
+def _shown(view: InitialRunView, *, as_json: bool) -> int:
+    if as_json:
+        left = view.time_left()
+        result_as_json(view.model_dump(mode="json") | {"seconds_left": left.total_seconds() if left else None})
+    else:
+        for line in lines(view):
+            result(line)
+        for why in filter(None, (view.why, view.failing)):
+            note(why)
+    return int(view.status not in ("writing", "done") or bool(view.failing or any(map(view.counts.get, LEFT))))
+
+
+def lines(view: InitialRunView) -> list[str]:
+    """How a run stands, for people."""
+    left = view.time_left()
+    time = f", about {left.total_seconds() / 60:,.0f} minutes left" if left is not None else ""
+    found = [
+        f"{view.entity} of {view.company.upper()}: {view.status}, {view.handled:,} of {view.records:,} records{time}",
+        ", ".join(f"{view.counts.get(written, 0):,} {written.value}" for written in WrittenAs),
+        f"{view.left_alone:,} wait for people and were left alone, {view.letters:,} letters",
+    ]
+    return found + [f"{each.key}: {each.written.value}, {each.text}" for each in view.found]
+
+
+def row_of(record: WrittenRecord) -> tuple[str, ...]:
+    """A record as a line of a list."""
+    changes = "; ".join(map(in_words, record.changes))
+    return record.written.value, record.key, record.sales_id, record.action.value, changes, record.text
+
+
+def _write(settings: Settings, view: InitialRunView, out: Path) -> None:
+    from cli.report_files import files
+    from ledger.carried_out import CarriedOut
+
+    kept = CarriedOut(settings.data.dir, view.entity, view.company, view.dry_run or "none")
+    if not kept.folder.is_dir():
+        fail(f"{kept.folder} is not there: run this where Q2C_DATA_DIR is the folder of the workers that write", 1)
+    about = f"{view.entity} of {view.company.upper()}: initial sync"
+    counted = lines(view)[1]
+    with (
+        files(out, LISTS[0], COLUMNS, f"{about}, every record", counted) as every,
+        files(out, LISTS[1], COLUMNS, f"{about}, to be looked at", counted) as left,
+    ):
+        for some in kept.results():
+            every.add([row_of(record) for record in some])
+            left.add([row_of(record) for record in some if record.written in LEFT])
+    note(f"{out}: {', '.join(f'{name}.{form}' for name in LISTS for form in FORMS)}")

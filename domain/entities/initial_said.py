@@ -1,0 +1,46 @@
+"""What people say to a real initial sync: that it begins, rests, goes on, or ends. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import StringConstraints
+
+from domain.entities.initial_run import InitialRunView
+from domain.messages import VerifiedMessage
+from domain.record import Record
+from domain.refusals import Refusal
+from domain.said import Said, judged
+
+RUN_INITIAL: Final = "run_initial"
+"""Name of the message."""
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
+
+
+class InitialArgs(Record):
+    """What a person says who runs an initial sync."""
+
+    do: Literal["begin", "pause", "go_on", "stop"]
+    reason: Reason
+
+
+def said_to_initial(said: VerifiedMessage, view: InitialRunView) -> Said[InitialArgs]:
+    """What a person's message comes to, as the run stands.
+
+    Args:
+        said: the message, its proof checked and the person's rights looked up.
+        view: the run.
+    """
+    verdict = judged(said, RUN_INITIAL, InitialArgs)
+    if verdict.args is None:
+        return verdict
+    fits = {
+        "begin": view.status == "waiting",
+        "pause": view.status == "writing",
+        "go_on": view.status in ("asking", "paused"),
+        "stop": view.goes_on and view.status != "waiting",
+    }
+    if fits[verdict.args.do]:
+        return verdict
+    code = Refusal.INITIAL_RUNS if verdict.args.do == "begin" and view.goes_on else Refusal.INITIAL_NOT_THERE
+    return Said(code=code, detail=f"it is {view.status}")
