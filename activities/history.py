@@ -35,7 +35,7 @@ from domain.policy import Policy, PolicyError
 from dynamics.bulk import history
 from dynamics.bulk.reader import Reader
 from dynamics.copied import CopyWriter
-from dynamics.core.errors import NotFound
+from dynamics.core.errors import Answer, NotFound
 from dynamics.core.odata import Row
 from ledger.map_reading import MapReading
 from ledger.opening import LedgerAway
@@ -91,10 +91,13 @@ class HistoryWork(HistoryActivities):
         with _in_words():
             plan = await self._plan(ask)
             page = await self._finance.page(history.page(plan, ask.place))
+            place = history.behind(plan, page.rows, ask.place)
+            if page.rows and place == ask.place:
+                raise Answer(self._finance.system, write=False, message="the same page was answered twice").error()
             figures, problem = await self._copied(plan, page.rows)
             return PageCopied(
                 figures=figures,
-                place=history.behind(plan, page.rows, ask.place),
+                place=place,
                 more=len(page.rows) == history.PAGE_ROWS,
                 problem=problem[:500],
             )

@@ -43,7 +43,6 @@ from domain.entities.initial_run import PageWritten, WrittenAs, WrittenRecord, h
 from domain.entities.letters import NewLetter
 from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair
 from domain.entities.sync_records import Due, Looked, Of
-from domain.policy import PolicyError
 from domain.refusals import Refusal
 from dynamics.bulk import changes
 from dynamics.bulk.changes import SyncPlan
@@ -54,8 +53,6 @@ from dynamics.synced import SyncWriter
 from ledger.carried_out import CarriedOut
 from ledger.initial_ledger import InitialLedger
 from ledger.plans import Plan, PlanGone
-from policies.activation_files import load_limits
-from policies.map_files import load_maps
 from runs.calls import RunError
 from runs.syncs import Syncs
 
@@ -69,7 +66,7 @@ def _in_words() -> Iterator[None]:
     try:
         with in_words():
             yield
-    except (PlanGone, PolicyError) as error:
+    except PlanGone as error:
         raise refused(FailureType.REFUSED, str(error)) from error
 
 
@@ -116,7 +113,7 @@ class InitialWriting(InitialRunActivities):
         writer: SyncWriter,
         ledger: InitialLedger,
         syncs: Syncs,
-        policies: Path | None,
+        limits: Limits,
         data_dir: Path,
     ) -> None:
         """Read by the readers what ``plans`` say, and write by the writer what a plan below a folder says."""
@@ -126,7 +123,7 @@ class InitialWriting(InitialRunActivities):
         self._writer = writer
         self._ledger = ledger
         self._syncs = syncs
-        self._policies = policies
+        self._limits = limits
         self._data_dir = data_dir
 
     # Beginning and ending
@@ -137,9 +134,8 @@ class InitialWriting(InitialRunActivities):
         with _in_words():
             of = Of(ask.entity, ask.company)
             plan, resting = await self._plans.of(OfSync(entity=ask.entity, company=ask.company), anew=True)
-            limits = await asyncio.to_thread(self._limits)
             verdict, run = await self._ledger.verdict(of)
-            why = resting or may_begin(verdict, plan.map_hash, run, limits, datetime.now(UTC))
+            why = resting or may_begin(verdict, plan.map_hash, run, self._limits, datetime.now(UTC))
             if why or verdict is None or run is None:
                 return OpenedRun(code=Refusal.GATE_NOT_OPEN, why=why)
             try:
@@ -149,7 +145,7 @@ class InitialWriting(InitialRunActivities):
             code, why = await self._alone(of, ask.writer)
             if code is not None:
                 return OpenedRun(code=code, why=why)
-            cut = await asyncio.to_thread(self._pages_of(ask, run).cut, found, limits.canary)
+            cut = await asyncio.to_thread(self._pages_of(ask, run).cut, found, self._limits.canary)
             return OpenedRun(
                 map_hash=run.map_hash,
                 plan_hash=run.plan_hash,
@@ -159,9 +155,6 @@ class InitialWriting(InitialRunActivities):
                 pages=cut.pages,
                 left_alone=run.figures.blocked,
             )
-
-    def _limits(self) -> Limits:
-        return load_limits(tuple(load_maps(self._policies).all), self._policies)
 
     async def _alone(self, of: Of, writer: str) -> tuple[Refusal | None, str]:
         """Be the only one that writes, or say who does. A sync that begins later rests for as long."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from activities.heartbeat import note_progress
 from activities.sync_creating import Creating, words_of
 from domain.entities.letters import NewLetter
 from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair, merge, not_taken, remembered
@@ -21,6 +22,7 @@ from dynamics.bulk.reader import Reader
 from dynamics.bulk.texts import text_of
 from dynamics.core.errors import (
     Conflict,
+    DynamicsError,
     NotFound,
     Refused,
     Stale,
@@ -68,6 +70,17 @@ class Sent:
     done: Merged
     findings: list[Finding]
     stale: bool = False
+
+
+@dataclass
+class Written:
+    """A record that was written and not read back yet: as it was read, what it was to have, and what was sent."""
+
+    due: Due
+    there: Row
+    row: Row
+    merged: Merged
+    sent: Sent
 
 
 @dataclass
@@ -168,12 +181,34 @@ class Applying:
         self._writer = writer
         self._creating = None if plan.creation is None else Creating(plan, in_sales, writer)
 
-    async def look(self, due: Due, read: Records) -> Done:
-        """Look at one record as it was read, and write what is to be.
+    async def look(self, wanted: Sequence[Due], read: Records) -> AsyncIterator[Done]:
+        """Look at records as they were read, one after the other, and write what is to be; read back together.
 
         Raises:
             DynamicsError: a system does not answer; nothing is known of what was written, and a look finds out.
         """
+        written: list[Written] = []
+        failed: DynamicsError | None = None
+        for number, due in enumerate(wanted, start=1):
+            try:
+                one = await self._look(due, read)
+            except DynamicsError as error:
+                failed = error  # what was written before is read back first
+                break
+            if isinstance(one, Written):
+                written.append(one)
+            else:
+                yield one
+            note_progress(number)
+        if written:
+            keys = [one.due.key for one in written]
+            back = await read_both(self._plan, self._in_finance, self._in_sales, keys)
+            for one in written:
+                yield self._concluded(one, back)
+        if failed is not None:
+            raise failed
+
+    async def _look(self, due: Due, read: Records) -> Done | Written:
         alone = lone(self._plan, due, read)
         there, rows = read.finance.get(due.key), read.sales[due.key]
         if alone is not None and there is not None and self._is_to_be_made(alone):
@@ -185,12 +220,8 @@ class Applying:
             return Done(alone)
         if due.known.deactivated and rows[0].get(changes.STATE) not in (None, _ACTIVE):
             return await self._restore(due, there, rows[0])
-        return await self._merge(due, there, rows)
-
-    async def _merge(self, due: Due, there: Row, rows: Sequence[Row]) -> Done:
         pair = pair_of(self._plan, due, there, rows[0])
-        merged = merge(self._plan.fields, pair)
-        return await self.write(due, there, rows[0], pair, merged)
+        return await self._write(due, there, rows[0], pair, merge(self._plan.fields, pair))
 
     def _is_to_be_made(self, alone: Looked) -> bool:
         """Whether Sales gets a row: it has none, never had one, and the map makes them."""
@@ -212,8 +243,9 @@ class Applying:
         if not done.to_sales:
             return done
         read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
-        rows = read.sales[due.key] or [row]
-        merged = await self._merge(due, read.finance.get(due.key, there), rows)
+        there, row = read.finance.get(due.key, there), (read.sales[due.key] or [row])[0]
+        pair = pair_of(self._plan, due, there, row)
+        merged = await self.write(due, there, row, pair, merge(self._plan.fields, pair))
         merged.to_sales = True
         return merged
 
@@ -276,15 +308,25 @@ class Applying:
 
     async def write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
         """Write what a pair is to have, and read it back. Raises as ``look``."""
-        sent = await self.send(there, row, merged, pair)
-        if sent.done.to_finance or sent.done.to_sales:
-            read = await read_both(self._plan, self._in_finance, self._in_sales, [due.key])
-            there, row = read.finance.get(due.key, there), (read.sales[due.key] or [row])[0]
-        looked = self.shown(due, there, row, sent.done, sent.findings)
+        one = await self._write(due, there, row, pair, merged)
+        if isinstance(one, Done):
+            return one
+        return self._concluded(one, await read_both(self._plan, self._in_finance, self._in_sales, [due.key]))
+
+    async def _write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done | Written:
+        one = Written(due, there, row, merged, await self.send(there, row, merged, pair))
+        return one if one.sent.done.to_finance or one.sent.done.to_sales else self._concluded(one, None)
+
+    def _concluded(self, one: Written, back: Records | None) -> Done:
+        """What a look did, once it was read back; None: nothing was written."""
+        there, row, sent, key = one.there, one.row, one.sent, one.due.key
+        if back is not None:
+            there, row = back.finance.get(key, there), (back.sales[key] or [row])[0]
+        looked = self.shown(one.due, there, row, sent.done, sent.findings)
         if sent.stale:
-            looked = looked.model_copy(update={"again_at": again_at(due)})
+            looked = looked.model_copy(update={"again_at": again_at(one.due)})
         to_finance, to_sales = bool(sent.done.to_finance), bool(sent.done.to_sales)
-        undone = len(merged.undone) if to_finance or to_sales else 0
+        undone = len(one.merged.undone) if to_finance or to_sales else 0
         return Done(looked, to_finance, to_sales, undone, finance_version=str(there.get("@odata.etag", "")))
 
     async def send(self, there: Row, row: Row, merged: Merged, pair: Pair) -> Sent:

@@ -19,7 +19,6 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import for_deal, refused
-from activities.heartbeat import note_progress
 from activities.map_looks import MapLooks
 from activities.signatures import FailureType
 from activities.sync_apply import Applying, Done, Records, lone, pair_of, read_both
@@ -332,8 +331,7 @@ class FinanceSync(FinanceSyncActivities):
             if wanted:
                 read = await read_both(plan, self._reader, self._in_sales, [due.key for due in wanted])
                 applying = Applying(plan, self._reader, self._in_sales, self._writer)
-                for number, due in enumerate(wanted):
-                    done = await applying.look(due, read)
+                async for done in applying.look(wanted, read):
                     kept = await self._ledger.keep(of, done.looked, datetime.now(UTC))
                     figures = figures.plus(
                         SyncFigures(
@@ -346,9 +344,8 @@ class FinanceSync(FinanceSyncActivities):
                             ended=kept.ended,
                         )
                     )
-                    if (done.to_sales or done.to_finance or done.created) and due.changed_at:
-                        self._note_lag(of, due, lags, done)
-                    note_progress(number + 1)
+                    if (done.to_sales or done.to_finance or done.created) and done.looked.due.changed_at:
+                        self._note_lag(of, done.looked.due, lags, done)
             now_due, waiting = await self._ledger.waiting(of, datetime.now(UTC))
             return Applied(
                 figures=figures,

@@ -51,6 +51,7 @@ def _row(of: Of, each: Agreed) -> dict[str, object]:
         "key": each.key,
         "sales_id": each.sales_id,
         "paired": True,
+        "deactivated": False,
         "fields": json.dumps({name: both.model_dump() for name, both in each.fields.items()}, sort_keys=True),
         "sales_version": 0,
         "finance_hash": "",

@@ -76,7 +76,7 @@ def add_sync_work(
     both, limits = (readers[System.FINANCE], readers[System.DATAVERSE]), limits_of_file(settings.policies)
     looks = MapLooks(plans, *both, writer, of_maps, limits.before_image_days)
     in_finance = FinanceSync(plans, *both, writer, ledger, looks, lags)
-    initial = InitialWriting(plans, *both, writer, ledger, syncs, settings.policies, settings.data.dir)
+    initial = InitialWriting(plans, *both, writer, ledger, syncs, limits, settings.data.dir)
     changing = MapChanging(of_maps, looks, policy.rights.map_changes, settings.data.dir, limits.canary)
     _add(work, in_sales, in_finance, initial, changing)
 

@@ -156,15 +156,7 @@ class AfterEnd(SpokenTo):
 
     # --- people ----------------------------------------------------------------------------------------------------
 
-    async def _hear_some(self) -> None:
-        messages = await self._proved()
-        for message, said in messages:
-            await self._take(message, said)
-        self._done_with(messages)
-
     async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
-        if self._was_heard(said):
-            return
         verdict = said_to_after_end(said)
         entry: LateEntry | None = None
         if verdict.code is None:

@@ -16,14 +16,14 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from activities.bulk_signatures import BulkActivities, CheckDeals, Found, LookAtDeals, TellDeals
     from domain import bulk as rules
-    from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
+    from domain.audit import CODE, Outbox
     from domain.bulk import Bulk, BulkItem, BulkItems, BulkStart, BulkView, UnsignedPart, UnsignedParts
     from domain.bulk_said import BulkVerdict, said_to_bulk
     from domain.messages import SignedMessage, VerifiedMessage
     from runs import names
     from workflows.audit import deliver_apart
     from workflows.hearing import all_has_come
-    from workflows.spoken import SpokenTo, as_said
+    from workflows.spoken import SpokenTo, record_of
     from workflows.steps import SHORT_HEARTBEAT, Argument
 
 PAGE = 100
@@ -68,13 +68,6 @@ class BulkRun(SpokenTo):
                 workflow.continue_as_new(self._start.model_copy(update={"bulk": self._bulk, **self._spoken()}))
         self._describe()
         return BulkView.of(self._bulk)
-
-    async def _hear_some(self) -> None:
-        messages = await self._proved()
-        for message, said in messages:
-            if not self._was_heard(said):
-                await self._take(message, said)
-        self._done_with(messages)
 
     async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
         verdict = said_to_bulk(self._bulk, message, said, workflow.now())
@@ -142,18 +135,14 @@ class BulkRun(SpokenTo):
     async def _write_down(self, message: SignedMessage, said: VerifiedMessage, verdict: BulkVerdict) -> None:
         """Have it stored by a process of its own, which tries for as long as it takes."""
         record_id = names.bulk_record_id(workflow.info().workflow_id, message.message_id[:CODE])
-        taken = verdict.code is None
-        record = AuditRecord(
+        record = record_of(
+            message,
+            said,
+            verdict.code,
             record_id=record_id,
-            n=1,
-            company=self._bulk.company[:CODE],
-            kind=AuditKind.DECISION if taken else AuditKind.REFUSAL,
+            company=self._bulk.company,
             event=f"bulk_{self._bulk.command}",
-            at=workflow.now(),
-            actor=said.person.named,
-            what=f"{workflow.info().workflow_id}: {verdict.text}"[:WORDS],
-            **as_said(message, said, verdict.code),
-            facts={name: value[:CODE] for name, value in said.sign_in.facts().items()},
+            what=f"{workflow.info().workflow_id}: {verdict.text}",
         )
         await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of a command for many deals")
 

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
         ReviewLedgers,
         TellDifferences,
     )
-    from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
+    from domain.audit import Outbox
     from domain.calendar import local_date
     from domain.credit_review import Difference
     from domain.credit_review_said import (
@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.refusals import Refusal
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.spoken import SpokenTo, as_said
+    from workflows.spoken import SpokenTo, record_of
     from workflows.steps import Argument, Result, long_look
 
 LONGEST_TRY = timedelta(minutes=30)
@@ -141,13 +141,6 @@ class CreditReview(SpokenTo):
 
     # --- people ----------------------------------------------------------------------------------------------------
 
-    async def _hear_some(self) -> None:
-        messages = await self._proved()
-        for message, said in messages:
-            if not self._was_heard(said):
-                await self._take(message, said)
-        self._done_with(messages)
-
     async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
         verdict = said_to_review(said)
         text = verdict.detail
@@ -159,16 +152,14 @@ class CreditReview(SpokenTo):
 
     async def _write_down(self, message: SignedMessage, said: VerifiedMessage, code: Refusal | None, text: str) -> None:
         self._records += 1
-        record = AuditRecord(
+        record = record_of(
+            message,
+            said,
+            code,
             record_id=names.credit_review_record_id(self._company, workflow.info().run_id, self._records),
-            n=1,
-            company=self._company[:CODE],
-            kind=AuditKind.REFUSAL if code else AuditKind.DECISION,
-            event=(said.name or REBUILD_CREDIT)[:CODE],
-            at=workflow.now(),
-            actor=said.person.named,
-            what=text[:WORDS],
-            **as_said(message, said, code),
+            company=self._company,
+            event=said.name or REBUILD_CREDIT,
+            what=text,
         )
         await deliver_apart(
             Outbox(pending=(record,)), record.record_id, "An audit record of a review of credit ledgers"

@@ -15,7 +15,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.delegation_signatures import Approvers, Delegating, DelegationChecks, OfCompany
-    from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
+    from domain.audit import Outbox
     from domain.calendar import local_date
     from domain.delegation_start import DelegationsStart
     from domain.delegations import (
@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import SignedMessage, VerifiedMessage
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.spoken import SpokenTo, as_said
+    from workflows.spoken import SpokenTo, record_of
     from workflows.steps import URGENT
 
 LONGEST_LOOK = timedelta(seconds=20)
@@ -49,6 +49,8 @@ class CompanyDelegations(SpokenTo):
         self._start = start
         self._now = start.delegations
         self._records = 0
+        self._in_force: Approvers
+        """Read anew for every few messages: what is refused by an old policy is wrong."""
 
     @workflow.run
     async def run(self, start: DelegationsStart) -> None:
@@ -63,12 +65,10 @@ class CompanyDelegations(SpokenTo):
             if self._long_enough():
                 workflow.continue_as_new(self._start.model_copy(update={"delegations": self._now, **self._spoken()}))
 
-    async def _hear_some(self) -> None:
-        messages = await self._proved()
-        approvers = await self._approvers()
-        for message, said in messages:
-            await self._take(message, said, approvers)
-        self._done_with(messages)
+    async def _proved(self) -> list[tuple[SignedMessage, VerifiedMessage]]:
+        messages = await super()._proved()
+        self._in_force = await self._approvers()
+        return messages
 
     async def _approvers(self) -> Approvers:
         """Who may delegate and be delegated to, by the policy in force now: what is refused by an old one is wrong."""
@@ -81,10 +81,8 @@ class CompanyDelegations(SpokenTo):
             priority=URGENT,
         )
 
-    async def _take(self, message: SignedMessage, said: VerifiedMessage, approvers: Approvers) -> None:
-        if self._was_heard(said):
-            return
-        now = workflow.now()
+    async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
+        now, approvers = workflow.now(), self._in_force
         today = local_date(now, approvers.timezone)
         verdict = said_to_delegations(self._now, said, approvers.people, today=today, now=now)
         if verdict.new is not None and (made := await self._made_by_delegate(verdict.new)):
@@ -119,18 +117,14 @@ class CompanyDelegations(SpokenTo):
         """Have it stored by a process of its own, which tries for as long as it takes."""
         self._records += 1
         record_id = names.delegation_record_id(self._start.company, workflow.info().run_id, self._records)
-        taken = verdict.code is None
-        record = AuditRecord(
+        record = record_of(
+            message,
+            said,
+            verdict.code,
             record_id=record_id,
-            n=1,
-            company=self._start.company[:CODE],
-            kind=AuditKind.DECISION if taken else AuditKind.REFUSAL,
-            event=said.name[:CODE] or "delegate",
-            at=workflow.now(),
-            actor=said.person.named,
-            what=(verdict.text if taken else verdict.detail)[:WORDS],
-            **as_said(message, said, verdict.code),
-            facts={name: value[:CODE] for name, value in said.sign_in.facts().items()},
+            company=self._start.company,
+            event=said.name or "delegate",
+            what=verdict.text if verdict.code is None else verdict.detail,
         )
         await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of who decides for whom")
 

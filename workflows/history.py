@@ -15,7 +15,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.history_signatures import CopyPage, HistoryActivities, OfHistory, PageCopied
-    from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
+    from domain.audit import Outbox
     from domain.entities import history_run as rules
     from domain.entities.history_run import HistoryStart, HistoryView, Place, said_to_history
     from domain.entities.parallel_run import next_night
@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.refusals import Refusal
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.spoken import SpokenTo, as_said
+    from workflows.spoken import SpokenTo, record_of
     from workflows.steps import RETRY, Argument, Patience, Result, begin, cause_of
 
 PATIENCE = Patience(RETRY, timedelta(minutes=10), silence=timedelta(seconds=20))
@@ -139,14 +139,6 @@ class History(SpokenTo):
 
     # People
 
-    async def _hear_some(self) -> None:
-        messages = await self._proved()
-        self._something = True
-        for message, said in messages:
-            if not self._was_heard(said):
-                await self._take(message, said)
-        self._done_with(messages)
-
     async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
         args, code, text = said_to_history(said)
         if args is not None:
@@ -162,16 +154,14 @@ class History(SpokenTo):
     async def _write_down(self, message: SignedMessage, said: VerifiedMessage, code: Refusal | None, text: str) -> None:
         self._records += 1
         record_id = names.history_record_id(self._view.kind, self._company, workflow.info().run_id, self._records)
-        record = AuditRecord(
+        record = record_of(
+            message,
+            said,
+            code,
             record_id=record_id,
-            n=1,
-            company=self._company[:CODE],
-            kind=AuditKind.REFUSAL if code else AuditKind.DECISION,
-            event=(said.name or "history")[:CODE],
-            at=workflow.now(),
-            actor=said.person.named,
-            what=text[:WORDS],
-            **as_said(message, said, code),
+            company=self._company,
+            event=said.name or "history",
+            what=text,
         )
         await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of a history")
 

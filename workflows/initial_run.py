@@ -17,7 +17,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.initial_run_signatures import InitialRunActivities, OfInitialRun, OpenedRun, SeedSome, WritePage
-    from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
+    from domain.audit import Outbox
     from domain.causes import Cause
     from domain.entities.initial_run import InitialRunStart, InitialRunView
     from domain.entities.initial_said import InitialArgs, said_to_initial
@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.refusals import Refusal
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.spoken import SpokenTo, as_said
+    from workflows.spoken import SpokenTo, record_of
     from workflows.steps import Argument, Patience, Result, begin, cause_of
 
 PATIENCE = Patience(
@@ -148,11 +148,7 @@ class RunInitialSync(SpokenTo):
     # People
 
     async def _hear_some(self) -> None:
-        messages = await self._proved()
-        for message, said in messages:
-            if not self._was_heard(said):
-                await self._take(message, said)
-        self._done_with(messages)
+        await super()._hear_some()
         if self._view.status == "waiting" and not self._unheard:
             self._set(status="refused", ended_at=workflow.now())  # nobody had it begin
 
@@ -197,16 +193,14 @@ class RunInitialSync(SpokenTo):
     async def _write_down(self, message: SignedMessage, said: VerifiedMessage, code: Refusal | None, text: str) -> None:
         self._records += 1
         record_id = names.initial_record_id(self._start.entity, self._company, workflow.info().run_id, self._records)
-        record = AuditRecord(
+        record = record_of(
+            message,
+            said,
+            code,
             record_id=record_id,
-            n=1,
-            company=self._company[:CODE],
-            kind=AuditKind.REFUSAL if code else AuditKind.DECISION,
-            event=(said.name or "initial")[:CODE],
-            at=workflow.now(),
-            actor=said.person.named,
-            what=f"{self._start.entity}: {text}"[:WORDS],
-            **as_said(message, said, code),
+            company=self._company,
+            event=said.name or "initial",
+            what=f"{self._start.entity}: {text}",
         )
         await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of an initial sync")
 

@@ -17,7 +17,7 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from activities.notice_signatures import TellingActivities
     from activities.parallel_signatures import CompareEntity, OfCompany, ParallelActivities
-    from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
+    from domain.audit import Outbox
     from domain.calendar import local_date
     from domain.entities.data_words import EXIT_PARALLEL
     from domain.entities.parallel import LONGEST_WHY, EntityDay, is_over
@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.notices import Notices
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.spoken import SpokenTo, as_said
+    from workflows.spoken import SpokenTo, record_of
     from workflows.steps import Argument, Result, long_look
 
 LONGEST_COMPARISON = timedelta(hours=25)
@@ -207,14 +207,7 @@ class ParallelRun(SpokenTo):
 
     # --- people ----------------------------------------------------------------------------------------------------
 
-    async def _hear_some(self) -> None:
-        messages = await self._proved()
-        for message, said in messages:
-            if not self._was_heard(said):
-                await self._hear(message, said)
-        self._done_with(messages)
-
-    async def _hear(self, message: SignedMessage, said: VerifiedMessage) -> None:
+    async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
         became = said_to_parallel(self._state, said, workflow.now())
         self._state = became.state
         if self._answer(said, became.code, became.text):
@@ -222,22 +215,20 @@ class ParallelRun(SpokenTo):
 
     async def _write_down(self, message: SignedMessage, said: VerifiedMessage, became: Exit) -> None:
         self._records += 1
-        record = AuditRecord(
+        record = record_of(
+            message,
+            said,
+            became.code,
             record_id=names.parallel_record_id(self._company, workflow.info().run_id, self._records),
-            n=1,
-            company=self._company[:CODE],
-            kind=AuditKind.REFUSAL if became.code else AuditKind.DECISION,
-            event=(said.name or EXIT_PARALLEL)[:CODE],
-            at=workflow.now(),
-            actor=said.person.named,
-            what=became.text[:WORDS],
+            company=self._company,
+            event=said.name or EXIT_PARALLEL,
+            what=became.text,
             facts={
                 "days": str(len(self._state.days)),
                 "clean_days": str(self._state.clean_days),
                 "digest": self._state.digest,
                 "status": self._state.status,
             },
-            **as_said(message, said, became.code),
         )
         await deliver_apart(Outbox(pending=(record,)), record.record_id, "An audit record of a parallel run")
 

@@ -7,14 +7,14 @@ nothing that has one, and that no sender can fill the run is the same for all of
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, ClassVar
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.audit import CODE, WORDS
+    from domain.audit import CODE, WORDS, AuditKind, AuditRecord
     from domain.heard import Heard, HeardMessage, content_digest
     from domain.messages import Outcome, SignedMessage, VerifiedMessage
     from domain.refusals import Refusal
@@ -90,6 +90,19 @@ class SpokenTo(Counting):
         """What became of a message; None while it is not known."""
         return self._outcomes.get(message_id)
 
+    async def _hear_some(self) -> None:
+        """Take the next messages up, each once; they wait until all of them are done with."""
+        messages = await self._proved()
+        self._something = True
+        for message, said in messages:
+            if not self._was_heard(said):
+                await self._take(message, said)
+        self._done_with(messages)
+
+    async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
+        """Do what a message says, or refuse it; what becomes of it is kept by ``_answer``."""
+        raise NotImplementedError
+
     async def _proved(self) -> list[tuple[SignedMessage, VerifiedMessage]]:
         """The next messages, with what each says and whether it is proved; they wait until they are done with."""
         some = self._unheard[:AT_ONCE]
@@ -133,6 +146,44 @@ class SpokenTo(Counting):
         self._outcomes[outcome.message_id] = outcome
         while len(self._outcomes) > KEPT:
             self._outcomes.popitem(last=False)
+
+
+def record_of(
+    message: SignedMessage,
+    said: VerifiedMessage,
+    code: Refusal | None,
+    *,
+    record_id: str,
+    company: str,
+    event: str,
+    what: str,
+    facts: Mapping[str, str] | None = None,
+) -> AuditRecord:
+    """The audit record of a message that a person said to a run.
+
+    Args:
+        message: as it came.
+        said: what it says, and whether that is proved.
+        code: why it did not count; None: it did.
+        record_id: of the record; the same again is the same record.
+        company: legal entity, lower case.
+        event: what happened, a word.
+        what: in a sentence.
+        facts: more of it, beside the sign-in behind the message.
+    """
+    signed_in = {name: value[:CODE] for name, value in said.sign_in.facts().items()}
+    return AuditRecord(
+        record_id=record_id,
+        n=1,
+        company=company[:CODE],
+        kind=AuditKind.REFUSAL if code else AuditKind.DECISION,
+        event=event[:CODE],
+        at=workflow.now(),
+        actor=said.person.named,
+        what=what[:WORDS],
+        facts=dict(facts or {}) | signed_in,
+        **as_said(message, said, code),
+    )
 
 
 def as_said(message: SignedMessage, said: VerifiedMessage, code: Refusal | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         SalesSyncActivities,
         SettleLetter,
     )
-    from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
+    from domain.audit import Outbox
     from domain.entities.merge import LetterCause
     from domain.entities.sync_run import ReplayStart, SyncStart, SyncView
     from domain.entities.sync_said import RunArgs, SettleArgs, Word, said_to_sync
@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from runs import names
     from workflows.audit import deliver_apart
     from workflows.replay import Replay
-    from workflows.spoken import SpokenTo, as_said
+    from workflows.spoken import SpokenTo, record_of
     from workflows.steps import RETRY, Argument, Patience, Result, begin, cause_of
 
 PATIENCE = Patience(RETRY, timedelta(minutes=10), silence=timedelta(seconds=20))
@@ -182,14 +182,6 @@ class Sync(SpokenTo):
 
     # People
 
-    async def _hear_some(self) -> None:
-        messages = await self._proved()
-        self._something = True
-        for message, said in messages:
-            if not self._was_heard(said):
-                await self._take(message, said)
-        self._done_with(messages)
-
     async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
         args, code, text = said_to_sync(said)
         if isinstance(args, RunArgs):
@@ -244,16 +236,14 @@ class Sync(SpokenTo):
     async def _write_down(self, message: SignedMessage, said: VerifiedMessage, code: Refusal | None, text: str) -> None:
         self._records += 1
         record_id = names.sync_record_id(self._start.entity, self._company, workflow.info().run_id, self._records)
-        record = AuditRecord(
+        record = record_of(
+            message,
+            said,
+            code,
             record_id=record_id,
-            n=1,
-            company=self._company[:CODE],
-            kind=AuditKind.REFUSAL if code else AuditKind.DECISION,
-            event=(said.name or "sync")[:CODE],
-            at=workflow.now(),
-            actor=said.person.named,
-            what=text[:WORDS],
-            **as_said(message, said, code),
+            company=self._company,
+            event=said.name or "sync",
+            what=text,
         )
         await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of a sync")
 

@@ -248,8 +248,10 @@ def test_what_dashboards_and_alerts_group_and_filter_by_is_a_label_of_what_is_ex
     labels_of = {name: set().union(*points) for name, points in dict(collector.metrics).items()}
     checked = 0
     for text in asked:
-        grouped = {label for by in re.findall(r"by \(([^)]*)\)", text) for label in by.split(", ") if label}
-        for name, selector in re.findall(r"\b((?:q2c|temporal)_[a-z_]+)(\{[^}]*\})?", text):
+        for asks in re.finditer(r"\b((?:q2c|temporal)_[a-z_]+)(\{[^}]*\})?", text):
+            name, selector = asks[1], asks[2] or ""
+            before = re.findall(r"by \(([^)]*)\)", text[: asks.start()])
+            grouped = {label for label in before[-1].split(", ") if label} if before else set()
             exported = re.sub(r"_(bucket|count)$", "", name)
             names = (exported, exported.removesuffix("_total"), exported.removesuffix("_seconds"))
             found = next((labels_of[known] for known in names if known in labels_of), None)

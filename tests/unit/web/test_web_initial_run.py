@@ -7,7 +7,8 @@ import uuid
 import httpx
 
 from tests.unit.web.test_web_api import problem
-from tests.webworld.world import Tenant
+from tests.webworld.browsing import Browser
+from tests.webworld.world import Tenant, until
 
 INITIAL = "/api/v1/initial/demf/customer"
 
@@ -17,7 +18,7 @@ def said(do: str) -> dict[str, object]:
 
 
 async def test_who_may_has_an_initial_sync_run_and_no_sync_begins_beside_it(
-    http: httpx.AsyncClient, tenant: Tenant
+    http: httpx.AsyncClient, tenant: Tenant, browser: Browser
 ) -> None:
     rep, operator = tenant.bearer("rita"), tenant.bearer("otto")
     problem(await http.get(INITIAL, headers=rep), 403, "NO_AUTHORITY")
@@ -31,6 +32,12 @@ async def test_who_may_has_an_initial_sync_run_and_no_sync_begins_beside_it(
     assert begun.json()["accepted"] is True, begun.text
     shown = (await http.get(INITIAL, headers=operator)).json()
     assert (shown["status"], shown["records"]) == ("writing", 250)
+    greta = await browser("greta")
+
+    async def is_listed() -> bool:
+        return "0 of 250" in (await greta.get("/data/initial")).text
+
+    await until(is_listed)  # lists know of a run a moment after it began
     problem(await http.post(f"{INITIAL}/run", json=said("begin"), headers=operator), 409, "INITIAL_RUNS")
     sync = {"message_id": str(uuid.uuid4()), "do": "start", "reason": "go-live"}
     problem(await http.post("/api/v1/sync/demf/customer/run", json=sync, headers=operator), 409, "INITIAL_RUNS")
