@@ -54,7 +54,8 @@ async def main() -> int:
 async def _bulk_worker(stack: Stack) -> AsyncIterator[None]:
     own = {"Q2C_WORKER_WORK": "bulk", "Q2C_WORKER_HEALTH_PORT": "0"}
     environment = stack.environment(Process.WORKER) | own
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "cli", "worker", env=environment)
+    command = [sys.executable, "-m", "cli", "worker"]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=sys.stderr)
     try:
         yield
     finally:

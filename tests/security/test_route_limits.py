@@ -25,7 +25,13 @@ __all__ = ["browser"]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 VALUES = {"company": "usmf", "quote": "Q-1", "account": "US-001", "n": "1", "name": "retry", "oid": "x"}
 VALUES |= {"difference": "ab" * 32, "cluster": "cd" * 32, "entity": "customer"}
-VALUES |= {"list": "deals", "view": "1", "run": "6c6b1c7e-7c57-4a55-9f1e-0a7f6a8f5b11", "do": "pause", "kind": "invoice"}
+VALUES |= {
+    "list": "deals",
+    "view": "1",
+    "run": "6c6b1c7e-7c57-4a55-9f1e-0a7f6a8f5b11",
+    "do": "pause",
+    "kind": "invoice",
+}
 
 
 def address(path: str) -> str:
