@@ -4,7 +4,7 @@ The whole local stack runs with a population of the sandbox, and what is read in
 production. `q2c load` submits quotes at a steady rate and carries them to the order, three times: alone, while
 comparisons read both systems one after the other, without a pause, and alone again, since deals before slow those after
 them. Printed is how long each part of the way took.
-Repeat with `python -m bench.beside [customers] [deals] [a minute]`.
+Repeat with `python -m bench.beside [customers] [deals] [a minute] [milliseconds a request]`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from demo.stack import Stack, StackOptions, run_stack
 from domain.entities.comparison_run import CompareStart
 from runs.comparisons import Comparisons
@@ -34,7 +36,8 @@ COMPANY = "usmf"
 
 async def main() -> int:
     """Measure, and print one row for each."""
-    customers, deals, rate = (int(word) for word in (*sys.argv[1:], "100000", "60", "60")[:3])
+    given, usual = [int(word) for word in sys.argv[1:]], [100_000, 60, 60, 0]
+    customers, deals, rate, milliseconds = given + usual[len(given) :]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         write(place / "rows", customers, seed=7)
@@ -42,6 +45,7 @@ async def main() -> int:
         os.environ["Q2C_WORKER_WORK"] = "deals"
         async with run_stack(Settings(state_dir=place / "state"), options, _say) as stack, _bulk_worker(stack):
             await _loaded(stack, 10, rate)  # what a process does once is done
+            await _slowed(stack, milliseconds)
             alone = await _loaded(stack, deals, rate)
             comparing = asyncio.create_task(_comparing(stack))
             beside = await _loaded(stack, deals, rate)
@@ -63,6 +67,15 @@ async def _bulk_worker(stack: Stack) -> AsyncIterator[None]:
     finally:
         process.terminate()
         await process.wait()
+
+
+async def _slowed(stack: Stack, milliseconds: int) -> None:
+    """Have both systems take so long for each request, as those of a tenant do."""
+    if not milliseconds:
+        return
+    faults = [{"system": system, "effect": {"delay_ms": milliseconds}} for system in ("dataverse", "finance")]
+    async with httpx.AsyncClient(base_url=stack.sandbox["desk"], trust_env=False) as desk:
+        (await desk.put("/faults", json=faults)).raise_for_status()
 
 
 async def _loaded(stack: Stack, deals: int, rate: int) -> dict[str, Any]:

@@ -47,6 +47,7 @@ _KINDS: Final = {
     "any": "any",
     "not any": "not any",
 }
+_IDS: Final = ("Guid", "Lookup")
 _AGGREGATES: Final = {"count", "countcolumn", "sum", "avg", "min", "max"}
 _MORE: Final = "@Microsoft.Dynamics.CRM.morerecords"
 _COOKIE: Final = "@Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
@@ -152,6 +153,7 @@ class _Parser:
             if all(output.name != query.entity.key for output in query.outputs):
                 query.outputs.append(Output(query.entity.key, Attribute("", key)))
         query.condition = self._filters(element, "", query.entity)
+        query.equal = _equal(element, query.entity)
         _refuse_unknown(element, {"attribute", "all-attributes", "filter", "order", "link-entity"})
         return query
 
@@ -198,7 +200,8 @@ class _Parser:
         self._outputs(element, alias, entity)
         self._query.orders += [self._order(item, alias, entity) for item in element.findall("order")]
         _refuse_unknown(element, {"attribute", "all-attributes", "filter", "order", "link-entity"})
-        return Link(alias, entity, column, to, kind, self._filters(element, alias, entity), links)
+        condition = self._filters(element, alias, entity)
+        return Link(alias, entity, column, to, kind, condition, links, _equal(element, entity))
 
     def _order(self, item: Element, alias: str, entity: Entity) -> Sorting:
         descending = _flag(item, "descending")
@@ -267,6 +270,20 @@ class _Parser:
             message = f"'{entity.name}' entity doesn't contain attribute with Name = '{name}'."
             raise errors.DataverseError(400, "0x80041103", message)
         return Attribute(alias, column)
+
+
+def _equal(element: Element, entity: Entity) -> dict[str, str]:
+    """The ids that an element's filters ask its own rows to have, whatever else they ask."""
+    found: dict[str, str] = {}
+    every = [
+        item for part in element.findall("filter") if part.get("type") != "or" for item in part.findall("condition")
+    ]
+    for item in every:
+        column = entity.columns.get(item.get("attribute") or "")
+        plain = item.get("operator") == "eq" and not item.get("entityname") and not item.get("valueof")
+        if column is not None and column.type in _IDS and plain and (value := item.get("value")):
+            found[column.stored] = value.strip("{}")
+    return found
 
 
 def _all(parts: list[Condition]) -> Condition:

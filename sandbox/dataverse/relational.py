@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Binding = dict[str, "Row | None"]
 Condition = Callable[[Binding], bool]
+Choices = Mapping[str, tuple[Any, ...]]
 ByValue = defaultdict[Any, list["Row"]]
 
 AGGREGATE_LIMIT: Final = 50_000
@@ -56,6 +57,7 @@ class Link:
         kind: inner, outer, any (there is one), not any.
         condition: What a joined row must satisfy.
         links: Joins to this table.
+        equal: Ids that its rows must have, by stored column, so that an index finds them; the condition asks it again.
     """
 
     alias: str
@@ -65,6 +67,7 @@ class Link:
     kind: str = "inner"
     condition: Condition | None = None
     links: tuple[Link, ...] = ()
+    equal: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Query:
     outputs: list[Output] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     condition: Condition | None = None
+    equal: Mapping[str, str] = field(default_factory=dict)
     orders: list[Sorting] = field(default_factory=list)
     distinct: bool = False
     aggregate: bool = False
@@ -117,7 +121,7 @@ class Runner:
 
     def bindings(self, query: Query) -> list[Binding]:
         """The joined rows that satisfy every condition."""
-        found: list[Binding] = [{query.alias: row} for row in self._readable(query.entity)]
+        found: list[Binding] = [{query.alias: row} for row in self._readable(query.entity, self._chosen(query))]
         tables: dict[int, ByValue] = {}
         for link in query.links:
             found = self._join(found, link, tables)
@@ -149,15 +153,25 @@ class Runner:
             shaped = _unique(shaped)
         return shaped[: query.top]
 
-    def _readable(self, entity: Entity) -> list[Row]:
+    def _readable(self, entity: Entity, chosen: Choices) -> list[Row]:
+        """The rows of a table that the user may read; at least those with the chosen values."""
         allowed = self._dataverse.security.reader(self._user, entity)
-        rows = list(self._dataverse.table(entity))
+        rows = list(self._dataverse.table(entity).candidates(chosen))
         return rows if allowed is None else [row for row in rows if allowed(row)]
+
+    def _chosen(self, of: Query | Link) -> Choices:
+        """The values that columns of a table have to have: by its own conditions, and by inner joins to it."""
+        chosen: dict[str, tuple[Any, ...]] = {column: (value,) for column, value in of.equal.items()}
+        for link in of.links:
+            if link.kind == "inner" and link.to.alias == of.alias and (narrowed := self._chosen(link)):
+                rows = self._readable(link.entity, narrowed)
+                chosen[link.to.column.stored] = tuple({row.get(link.column.stored) for row in rows} - {None})
+        return chosen
 
     def _by_value(self, link: Link) -> ByValue:
         """The rows of a joined table by the value they are joined by."""
         column, found = link.column.stored, ByValue(list)
-        for row in self._readable(link.entity):
+        for row in self._readable(link.entity, self._chosen(link)):
             found[fold(row.get(column))].append(row)
         return found
 

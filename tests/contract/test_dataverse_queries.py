@@ -414,3 +414,28 @@ def test_versions_languages_and_the_organization_are_told(sales: World) -> None:
     assert sales.get("RetrieveCurrentOrganization(AccessType='Default')")["Detail"]["FriendlyName"] == "contoso"
     (organization,) = sales.get("organizations?$select=pricingdecimalprecision,expirechangetrackingindays")["value"]
     assert (organization["pricingdecimalprecision"], organization["expirechangetrackingindays"]) == (2, 7)
+
+
+@pytest.mark.parametrize("condition", ['operator="eq" value="{id}"', 'operator="in"><value>{id}</value'])
+def test_fetch_finds_the_same_by_an_index_as_by_looking_through_all(stock: World, condition: str) -> None:
+    """An equal id is found by its index, through inner joins; `in` is looked for among all rows."""
+    stock.dataverse.create("accounts", {"name": "Alpha again", "accountnumber": "a"})
+    (number,) = stock.dataverse.rows("quote", quotenumber="Q-1")
+    asked = condition.format(id=number["quoteid"]).removesuffix("</value")
+    end = "</value></condition>" if "<value>" in asked else "/>"
+    xml = f"""<fetch distinct="true"><entity name="account"><attribute name="name"/><order attribute="name"/>
+        <link-entity name="account" from="accountnumber" to="accountnumber" alias="own">
+        <link-entity name="quote" from="customerid" to="accountid" alias="of">
+        <filter><condition attribute="quoteid" {asked}{end}</filter>
+        </link-entity></link-entity></entity></fetch>"""
+
+    assert _names(_fetch(stock, "accounts", xml)["value"]) == ["Alpha", "Alpha again"]
+
+
+def test_an_id_that_only_one_of_two_conditions_asks_for_leaves_the_others(stock: World) -> None:
+    (alpha,) = stock.dataverse.rows("account", name="Alpha")
+    xml = f"""<fetch><entity name="account"><attribute name="name"/><order attribute="name"/><filter type="or">
+        <condition attribute="accountid" operator="eq" value="{alpha["accountid"]}"/>
+        <condition attribute="name" operator="eq" value="Gamma"/></filter></entity></fetch>"""
+
+    assert _names(_fetch(stock, "accounts", xml)["value"]) == ["Alpha", "Gamma"]
