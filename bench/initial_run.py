@@ -73,13 +73,13 @@ def _to_write(run: dict[str, Any]) -> int:
 
 async def _token(stack: Stack) -> str:
     """Of a person who may have it run."""
-    info = stack.info()
+    info, person = stack.info(), "otto"
     form = {
         "grant_type": "password",
         "client_id": info.web_client_id,
         "client_secret": info.web_client_secret,
-        "username": "otto@contoso.example",
-        "password": "otto",
+        "username": f"{person}@contoso.example",
+        "password": person,
         "scope": f"api://{info.web_client_id}/.default openid",
     }
     async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=info.ca_file), trust_env=False) as http:
