@@ -88,7 +88,7 @@ class _Endpoint:
         """By the service behind a virtual table, or by the Web API itself."""
         found = await self._virtual.answer(request, user)
         if found is None:
-            return self._service.handle(request, user)
+            return await self._service.handle(request, user)
         return self._service.refusal(found) if isinstance(found, errors.DataverseError) else found
 
     def _caller(self, http: HttpRequest, claims: Mapping[str, Any]) -> str:

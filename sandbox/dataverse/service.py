@@ -40,8 +40,18 @@ class Service(Responder):
         self._metadata = MetadataService(dataverse)
         self._functions = FunctionService(dataverse)
 
-    def handle(self, request: Request, user: str) -> Answer:
+    async def handle(self, request: Request, user: str) -> Answer:
         """Answer a request of a user (`systemuserid`); every refusal is an answer, never an exception."""
+        if not _is_batch(request):
+            return self._one(request, user)
+        try:
+            return await self._batch(self._read(request, user))
+        except errors.DataverseError as problem:
+            return self._refusal(problem, request)
+        except (QueryError, AddressError, BatchError) as problem:
+            return self._refusal(errors.bad_query(str(problem)), request)
+
+    def _one(self, request: Request, user: str) -> Answer:
         try:
             return self._route(self._read(request, user))
         except errors.DataverseError as problem:
@@ -78,8 +88,6 @@ class Service(Responder):
         entity = self.dataverse.schema.by_set.get(first.name)
         if entity is not None:
             return self._rows.answer(call, entity)
-        if first.name == "$batch":
-            return self._batch(call)
         if first.name == "$metadata":
             return self._metadata.document(call)
         if first.name in definitions.SETS or first.name == "RetrieveMetadataChanges":
@@ -110,12 +118,12 @@ class Service(Responder):
         stored = self.dataverse.table(entity).get((row[entity.key],))
         return self.row(call, entity, stored, columns, 200)
 
-    def _batch(self, call: Call) -> Answer:
+    async def _batch(self, call: Call) -> Answer:
         call.need("POST")
         items = parse_batch(
             call.request.headers.get("content-type", ""), call.request.body, at_most=DATAVERSE_MAX_REQUESTS
         )
-        outcomes = run_batch(
+        outcomes = await run_batch(
             items,
             lambda request: self._batch_part(request, call.user),
             lambda: self.dataverse.change_set(call.user),
@@ -128,11 +136,15 @@ class Service(Responder):
         return Answer(status, {"Content-Type": content_type, **ODATA}, body)
 
     def _batch_part(self, request: Request, user: str) -> Answer:
-        if unquote(split(request.url)[0]).strip("/") == "$batch":
+        if _is_batch(request):
             return self._refusal(errors.bad_query("A batch request cannot contain other batch requests."), request)
-        return self.handle(request, user)
+        return self._one(request, user)
 
     @staticmethod
     def _failed_status(outcomes: list[Outcome]) -> int:
         failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
         return failures[0].status if failures else 200
+
+
+def _is_batch(request: Request) -> bool:
+    return unquote(split(request.url)[0]).strip("/") == "$batch"

@@ -98,7 +98,7 @@ class _Http:
         """`POST /data/$batch`."""
         body = await request.body()
         kind = request.headers.get("content-type", "")
-        answer = self._finance.odata.execute_batch(kind, body, may_write=self._may_write(request))
+        answer = await self._finance.odata.execute_batch(kind, body, may_write=self._may_write(request))
         return Response(answer.body, answer.status, dict(answer.headers))
 
     def _may_write(self, request: HttpRequest) -> bool:

@@ -100,7 +100,7 @@ class ODataService:
         except (AddressError, QueryError, BadJson) as problem:
             return _refusal(MalformedRequest(str(problem)), MalformedRequest.status)
 
-    def execute_batch(self, content_type: str, body: bytes, *, may_write: bool = True) -> Answer:
+    async def execute_batch(self, content_type: str, body: bytes, *, may_write: bool = True) -> Answer:
         """Answer a `$batch` request."""
         try:
             items = parse_batch(content_type, body, at_most=FINANCE_MAX_REQUESTS)
@@ -114,7 +114,7 @@ class ODataService:
             of_rule = answer.failed and answer.status != NotAllowed.status
             return Answer(500, answer.headers, answer.body) if of_rule and in_change_set else answer
 
-        outcomes = run_batch(
+        outcomes = await run_batch(
             items,
             run,
             db.transaction,

@@ -7,6 +7,7 @@ created. (OASIS OData 4.0 part 1, section 11.7; Microsoft Learn: "Execute batch 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -148,7 +149,7 @@ def _request(part_headers: Mapping[str, str], content: bytes) -> Request:
     return Request(words[0].upper(), url, headers, body.rstrip(b"\n"), content_id)
 
 
-def run_batch(
+async def run_batch(
     items: list[Request | ChangeSet],
     execute: Callable[[Request], Answer],
     transaction: Callable[[], AbstractContextManager[Any]],
@@ -157,7 +158,7 @@ def run_batch(
     created_at: Callable[[Answer], str | None],
     refuse: Callable[[UnknownReference], Answer],
 ) -> list[Outcome]:
-    """Run a batch in order.
+    """Run a batch in order; between two of its items others are answered, and never within a change set.
 
     Args:
         items: What `parse_batch` read.
@@ -191,6 +192,7 @@ def run_batch(
         outcomes.append(outcome)
         if outcome.failure is not None and not continue_on_error:
             break
+        await asyncio.sleep(0)
     return outcomes
 
 
