@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from domain.entities.comparing import LISTED
 from domain.entities.data_overview import LetterCount
-from domain.entities.lags import BOUNDS, LagBucket
+from domain.entities.lags import BOUNDS_MS, LagBucket
 from domain.entities.parallel import entities_of
 from domain.entities.parallel_run import ParallelState, ParallelView
 from ledger import lags, parallel
@@ -203,7 +203,7 @@ def _lags(state: ParallelState, counted: Iterable[tuple[LagBucket, int]]) -> Ite
             "entity_key": _key(state, each.entity),
             "day": date.fromisoformat(each.day),
             "direction": each.direction,
-            "within_seconds": Decimal(str(BOUNDS[each.bucket])) if each.bucket < len(BOUNDS) else None,
+            "within_seconds": Decimal(BOUNDS_MS[each.bucket]) / 1_000 if each.bucket < len(BOUNDS_MS) else None,
             "changes": number,
         }
 

@@ -55,6 +55,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.REBUILD_CREDIT: {"ops": ANY},
     Action.EXIT_PARALLEL: {"cfo": ANY, "ops": ANY},
     Action.RUN_SYNC: {"ops": ANY},
+    Action.RUN_INITIAL: {"ops": ANY},
     Action.SETTLE_LETTER: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
     Action.END_SESSION: {"admin": ANY},
     Action.READ_AUDIT: {"auditor": ANY},

@@ -119,7 +119,7 @@ class RunInitialSync(SpokenTo):
             WritePage(**self._of.model_dump(), dry_run=view.dry_run, map_hash=view.map_hash, page=view.next_page),
             f"Write page {view.next_page + 1} of {view.pages}",
         )
-        self._view = view.plus(page, (workflow.now() - began).total_seconds())
+        self._view = view.plus(page, workflow.now() - began)
         self._measure()
 
     async def _seed(self) -> None:

@@ -190,7 +190,7 @@ class InitialRunView(Record):
     counts: Counts = Field({}, description="Records by what became of them")
     known: int = Field(0, description="Records that agreed, and that a sync knows of now")
     letters: int = Field(0, description="Letters that were written")
-    seconds_a_record: float = 0.0
+    milliseconds_a_record: int = 0
     found: tuple[WrittenRecord, ...] = Field((), max_length=MOST_FOUND, description="The first with trouble")
 
     @property
@@ -205,17 +205,18 @@ class InitialRunView(Record):
 
     def time_left(self) -> timedelta | None:
         """How long writing goes on at its pace; None: it does not, or nobody can say yet."""
-        if self.status != "writing" or not self.seconds_a_record:
+        if self.status != "writing" or not self.milliseconds_a_record:
             return None
-        return timedelta(seconds=round(self.seconds_a_record * max(0, self.records - self.handled)))
+        return timedelta(seconds=self.milliseconds_a_record * max(0, self.records - self.handled) // 1_000)
 
-    def plus(self, page: PageWritten, seconds: float) -> InitialRunView:
+    def plus(self, page: PageWritten, took: timedelta) -> InitialRunView:
         """After a page."""
         counts = dict(self.counts)
         for written, number in page.counts.items():
             counts[written] = counts.get(written, 0) + number
         handled = sum(page.counts.values())
-        pace = seconds / handled if handled else self.seconds_a_record
+        before = self.milliseconds_a_record
+        pace = took // timedelta(milliseconds=1) // handled if handled else before
         trouble = sum(page.counts.get(each, 0) for each in TROUBLE)
         asks = self.next_page == 0 and trouble > 0
         done = self.next_page + 1 >= self.pages
@@ -225,7 +226,7 @@ class InitialRunView(Record):
                 "next_page": self.next_page + 1,
                 "letters": self.letters + page.letters,
                 "failing": "",
-                "seconds_a_record": round((self.seconds_a_record + pace) / 2 if self.seconds_a_record else pace, 4),
+                "milliseconds_a_record": (before + pace) // 2 if before else pace,
                 "found": (*self.found, *page.found)[:MOST_FOUND],
                 "status": "asking" if asks and not done else self.status,
                 "why": f"{trouble} of the first {handled} were refused, or differ" if asks and not done else self.why,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
 from pydantic import Field
@@ -15,24 +16,9 @@ from pydantic import Field
 from domain.record import Record
 
 Direction = Literal["to_sales", "to_finance"]
-BOUNDS: Final = (
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    20.0,
-    30.0,
-    60.0,
-    120.0,
-    300.0,
-    600.0,
-    1_800.0,
-    3_600.0,
-    7_200.0,
-    21_600.0,
-    86_400.0,
-)
-"""Seconds up to which each bucket counts; the last bucket counts the rest."""
+_SECONDS: Final = (1, Decimal("2.5"), 5, 10, 20, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400)
+BOUNDS_MS: Final = tuple(int(each * 1_000) for each in _SECONDS)
+"""Milliseconds up to which each bucket counts; the last bucket counts the rest."""
 SHOWN_DAYS: Final = 7
 """Days that a figure is about, today among them."""
 KEPT_DAYS: Final = 35
@@ -63,42 +49,42 @@ class Lag(Record):
 
 def bucket_of(seconds: float) -> int:
     """The bucket that counts a change that took so long."""
-    return bisect_left(BOUNDS, seconds)
+    return bisect_left(BOUNDS_MS, seconds * 1_000)
 
 
-def quantile(counts: Sequence[int], share: float) -> float:
-    """Seconds within which so many of the changes were there; beyond the last bound: that bound.
+def quantile(counts: Sequence[int], percent: int) -> int:
+    """Milliseconds within which so many of the changes were there; beyond the last bound: that bound.
 
     Within a bucket they are taken to be spread evenly, as Prometheus does.
     """
-    wanted, seen = share * sum(counts), 0
-    for bucket, number in enumerate(counts[: len(BOUNDS)]):
-        if number and seen + number >= wanted:
-            below = BOUNDS[bucket - 1] if bucket else 0.0
-            return below + (BOUNDS[bucket] - below) * (wanted - seen) / number
+    wanted, seen = percent * sum(counts), 0
+    for bucket, number in enumerate(counts[: len(BOUNDS_MS)]):
+        if number and 100 * (seen + number) >= wanted:
+            below = BOUNDS_MS[bucket - 1] if bucket else 0
+            return below + (BOUNDS_MS[bucket] - below) * (wanted - 100 * seen) // (100 * number)
         seen += number
-    return BOUNDS[-1] if any(counts) else 0.0
+    return BOUNDS_MS[-1] if any(counts) else 0
 
 
 def lags_of(found: Iterable[tuple[LagBucket, int]]) -> tuple[Lag, ...]:
     """The figures of each company, entity and direction, over all days that were found."""
     counts: dict[tuple[str, str, Direction], list[int]] = {}
     for each, number in found:
-        of = counts.setdefault((each.company, each.entity, each.direction), [0] * (len(BOUNDS) + 1))
-        of[min(each.bucket, len(BOUNDS))] += number
+        of = counts.setdefault((each.company, each.entity, each.direction), [0] * (len(BOUNDS_MS) + 1))
+        of[min(each.bucket, len(BOUNDS_MS))] += number
     return tuple(
         Lag(
             company=company,
             entity=entity,
             direction=direction,
             changes=sum(of),
-            **{name: round(quantile(of, share) * 1_000) for name, share in _SHARES.items()},
+            **{name: quantile(of, percent) for name, percent in _PERCENTS.items()},
         )
         for (company, entity, direction), of in sorted(counts.items())
     )
 
 
-_SHARES: Final[Mapping[str, float]] = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+_PERCENTS: Final[Mapping[str, int]] = {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
 
 
 def shown_since(today: date) -> str:

@@ -7,10 +7,12 @@ from math import log10
 from typing import Final, NamedTuple
 
 from domain.entities.data_overview import DataOverview
-from domain.entities.lags import BOUNDS, Lag
+from domain.entities.lags import BOUNDS_MS, Lag
 from domain.entities.merge import LetterCause
 from domain.phrases import marked
 
+LONGEST: Final = BOUNDS_MS[-1] // 1_000
+"""Seconds; what took longer is counted with it."""
 WIDTH: Final = 600
 LINE: Final = 28
 QUANTILES: Final = (marked("Half within"), marked("95 of 100 within"), marked("99 of 100 within"))
@@ -107,12 +109,12 @@ def _stretches(ends: Iterable[float], y: int) -> Iterable[Stretch]:
 
 
 def _place(seconds: float) -> float:
-    return round(WIDTH * log10(1 + min(seconds, BOUNDS[-1])) / log10(1 + BOUNDS[-1]), 1)
+    return round(WIDTH * log10(1 + min(seconds, LONGEST)) / log10(1 + LONGEST), 1)
 
 
 def _time(seconds: float) -> str:
     """A time as units that programs and people write the same in every language here."""
-    if seconds >= BOUNDS[-1]:
+    if seconds >= LONGEST:
         return "> 1 d"
     for size, unit in ((3_600, "h"), (60, "min")):
         if seconds >= 2 * size:

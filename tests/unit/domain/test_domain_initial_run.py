@@ -102,12 +102,14 @@ def test_the_first_page_stops_a_run_where_a_record_is_refused_and_a_later_one_do
     good = PageWritten(counts={WrittenAs.UPDATED: 49, WrittenAs.MOVED: 1})
     bad = PageWritten(counts={WrittenAs.UPDATED: 99, WrittenAs.REFUSED: 1}, letters=1)
 
-    first = begun.plus(good, 25)
+    first = begun.plus(good, timedelta(seconds=25))
     assert (first.status, first.time_left()) == ("writing", timedelta(seconds=100))
-    later = first.plus(bad, 25)
+    later = first.plus(bad, timedelta(seconds=25))
     assert (later.status, later.handled, later.letters) == ("writing", 150, 1)
-    assert begun.plus(bad, 25).status == "asking"
-    assert begun.model_copy(update={"pages": 1}).plus(bad, 25).status == "writing", "nothing comes after it"
+    assert begun.plus(bad, timedelta(seconds=25)).status == "asking"
+    assert begun.model_copy(update={"pages": 1}).plus(bad, timedelta(seconds=25)).status == "writing", (
+        "nothing comes after it"
+    )
 
 
 def test_a_run_begins_only_by_a_fresh_word_of_the_gate_about_this_map_and_plan() -> None:

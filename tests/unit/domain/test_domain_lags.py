@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from domain.entities.lags import BOUNDS, LagBucket, bucket_of, kept_since, lags_of, quantile, shown_since
+from domain.entities.lags import BOUNDS_MS, LagBucket, bucket_of, kept_since, lags_of, quantile, shown_since
 
 
 def test_a_change_is_counted_where_it_belongs() -> None:
@@ -13,12 +13,12 @@ def test_a_change_is_counted_where_it_belongs() -> None:
 
 
 def test_figures_are_read_from_counts() -> None:
-    counts = [0] * (len(BOUNDS) + 1)
-    assert quantile(counts, 0.5) == 0
+    counts = [0] * (len(BOUNDS_MS) + 1)
+    assert quantile(counts, 50) == 0
     counts[bucket_of(4)] = 10
-    assert (quantile(counts, 0.5), quantile(counts, 1)) == (3.75, 5)
+    assert (quantile(counts, 50), quantile(counts, 100)) == (3_750, 5_000)
     counts[-1] = 90
-    assert quantile(counts, 0.95) == BOUNDS[-1]
+    assert quantile(counts, 95) == BOUNDS_MS[-1]
 
     days = [(LagBucket(day, "usmf", "order", "to_sales", 2), 5) for day in ("2026-11-26", "2026-11-27")]
     (lag,) = lags_of([*days, (LagBucket("2026-11-27", "usmf", "order", "to_sales", 99), 1)])
