@@ -340,6 +340,7 @@ OPERATIONS = {
     ("POST", "/credit/{company}/rebuild"),
     ("GET", "/initial/{company}/{entity}"),
     ("POST", "/initial/{company}/{entity}/run"),
+    ("GET", "/data/overview"),
     ("GET", "/history/{company}/{kind}"),
     ("POST", "/history/{company}/{kind}/run"),
     ("GET", "/sync/{company}/{entity}"),
