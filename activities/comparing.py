@@ -61,12 +61,13 @@ ABANDONED = timedelta(days=2)
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
-    """Failures as a workflow knows them."""
+def in_words(*also: type[Exception]) -> Iterator[None]:
+    """Failures as a workflow knows them; ``also``: errors that are refusals as well, their texts for people."""
+    refusals: tuple[type[Exception], ...] = (CannotCompare, CannotBeSplit, PageDamaged, WriteRefused, *also)
     try:
         with for_deal():
             yield
-    except (CannotCompare, CannotBeSplit, PageDamaged, WriteRefused) as error:
+    except refusals as error:
         raise refused(FailureType.REFUSED, str(error)) from error
     except LedgerAway as error:
         raise ApplicationError(str(error), type=FailureType.TRANSIENT) from error

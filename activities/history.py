@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from activities.failures import for_deal, refused
+from activities.comparing import in_words
 from activities.history_signatures import (
     CopyPage,
     HistoryActivities,
@@ -26,7 +24,6 @@ from activities.history_signatures import (
     OpenedHistory,
     PageCopied,
 )
-from activities.signatures import FailureType
 from domain.entities.comparing import CannotCompare
 from domain.entities.copying import Copied, CopyPlan, copied
 from domain.entities.history_run import ENTITIES, REFUSED, HistoryFigures
@@ -38,23 +35,10 @@ from dynamics.copied import CopyWriter
 from dynamics.core.errors import Answer, NotFound
 from dynamics.core.odata import Row
 from ledger.map_reading import MapReading
-from ledger.opening import LedgerAway
 from policies.map_files import in_force, load_maps
 
 REMEMBERED_SECONDS: Final = 300.0
 """How long a map, and what Dataverse calls its parts, is taken to be as it was read."""
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Failures as a workflow knows them."""
-    try:
-        with for_deal():
-            yield
-    except (CannotCompare, PolicyError) as error:
-        raise refused(FailureType.REFUSED, str(error)) from error
-    except LedgerAway as error:
-        raise ApplicationError(str(error), type=FailureType.TRANSIENT) from error
 
 
 class HistoryWork(HistoryActivities):
@@ -81,14 +65,14 @@ class HistoryWork(HistoryActivities):
     @activity.defn(name="open_history")
     async def open_history(self, ask: OfHistory) -> OpenedHistory:
         """See the signature."""
-        with _in_words():
+        with in_words(PolicyError):
             plan = await self._plan(ask, anew=True)
             return OpenedHistory(map_hash=plan.map_hash, timezone=self._policy.calendar(ask.company).timezone)
 
     @activity.defn(name="copy_page")
     async def copy_page(self, ask: CopyPage) -> PageCopied:
         """See the signature."""
-        with _in_words():
+        with in_words(PolicyError):
             plan = await self._plan(ask)
             page = await self._finance.page(history.page(plan, ask.place))
             place = history.behind(plan, page.rows, ask.place)
@@ -105,7 +89,7 @@ class HistoryWork(HistoryActivities):
     @activity.defn(name="count_history")
     async def count_history(self, ask: OfHistory) -> HistoryCounted:
         """See the signature."""
-        with _in_words():
+        with in_words(PolicyError):
             answer = await self._finance.row(history.count(await self._plan(ask)))
             return HistoryCounted(records=int(answer["@odata.count"]))
 

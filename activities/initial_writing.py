@@ -8,8 +8,7 @@ however often it is tried.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,16 +57,6 @@ from runs.syncs import Syncs
 
 TURNS: Final = 3
 """How often records of a page are read again that somebody edits at this moment."""
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Failures as a workflow knows them."""
-    try:
-        with in_words():
-            yield
-    except PlanGone as error:
-        raise refused(FailureType.REFUSED, str(error)) from error
 
 
 @dataclass
@@ -131,7 +120,7 @@ class InitialWriting(InitialRunActivities):
     @activity.defn(name="open_initial_run")
     async def open_initial_run(self, ask: OfInitialRun) -> OpenedRun:
         """See the signature."""
-        with _in_words():
+        with in_words(PlanGone):
             of = Of(ask.entity, ask.company)
             plan, resting = await self._plans.of(OfSync(entity=ask.entity, company=ask.company), anew=True)
             verdict, run = await self._ledger.verdict(of)
@@ -171,14 +160,14 @@ class InitialWriting(InitialRunActivities):
     @activity.defn(name="leave_writing")
     async def leave_writing(self, ask: OfInitialRun) -> LeftWriting:
         """See the signature."""
-        with _in_words():
+        with in_words(PlanGone):
             await self._ledger.leave(Of(ask.entity, ask.company), ask.writer)
             return LeftWriting()
 
     @activity.defn(name="seed_agreed")
     async def seed_agreed(self, ask: SeedSome) -> Seeded:
         """See the signature."""
-        with _in_words():
+        with in_words(PlanGone):
             plan, run = await self._of(ask)
             found = await asyncio.to_thread(Plan, self._data_dir, run)
             names = [each.name for each in plan.fields]
@@ -210,7 +199,7 @@ class InitialWriting(InitialRunActivities):
     @activity.defn(name="write_initial_page")
     async def write_initial_page(self, ask: WritePage) -> PageWritten:
         """See the signature."""
-        with _in_words():
+        with in_words(PlanGone):
             pages = CarriedOut(self._data_dir, ask.entity, ask.company, ask.dry_run)
             known = await asyncio.to_thread(pages.kept, ask.page)
             if known is not None:

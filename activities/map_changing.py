@@ -7,16 +7,14 @@ writes (``activities.map_looks``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from activities.failures import for_deal, refused
+from activities.comparing import in_words
 from activities.heartbeat import note_progress
 from activities.map_change_signatures import (
     EndChange,
@@ -30,31 +28,17 @@ from activities.map_change_signatures import (
 )
 from activities.map_impact import RecordsChanged, candidates, moved_pairs, plan_over
 from activities.map_looks import MapLooks
-from activities.signatures import FailureType
-from domain.entities.comparing import COMPARABLE, CannotCompare
+from domain.entities.comparing import COMPARABLE
 from domain.entities.map_change import Base
 from domain.entities.map_change_rules import MapChangeRules
 from domain.entities.map_run import FAILED, LookStatus, LookStep, MapChangeStart, chosen, moved_fields, moved_since
 from domain.refusals import Refusal
 from ledger.map_runs import MapRunLedger
-from ledger.opening import LedgerAway
 
 SOME: Final = 2_000
 """Records that are queued in one go."""
 NOT_STORED: Final = "Records of its pattern are not stored on both sides: it was tried on none."
 NO_RECORDS: Final = "The records that were kept tell no pair that it hits: it was tried on none."
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Failures as a workflow knows them."""
-    try:
-        with for_deal():
-            yield
-    except (CannotCompare, RecordsChanged) as error:
-        raise refused(FailureType.REFUSED, str(error)) from error
-    except LedgerAway as error:
-        raise ApplicationError(str(error), type=FailureType.TRANSIENT) from error
 
 
 class MapChanging(MapChangeActivities):
@@ -73,7 +57,7 @@ class MapChanging(MapChangeActivities):
     @activity.defn(name="begin_map_change")
     async def begin_map_change(self, ask: MapChangeStart) -> StepDone:
         """See the signature."""
-        with _in_words():
+        with in_words(RecordsChanged):
             found = await self._ledger.shown(ask.entity, ask.number, self._rules)
             if found is None:
                 return StepDone(code=Refusal.NOT_FOUND)
@@ -84,7 +68,7 @@ class MapChanging(MapChangeActivities):
     @activity.defn(name="rehearse_map_change")
     async def rehearse_map_change(self, ask: MapChangeStart) -> Rehearsed:
         """See the signature."""
-        with _in_words():
+        with in_words(RecordsChanged):
             found = await self._ledger.shown(ask.entity, ask.number, self._rules)
             assert found is not None
             approved, data = found.proposal.plan, found.proposal.data
@@ -114,7 +98,7 @@ class MapChanging(MapChangeActivities):
     @activity.defn(name="read_map_records")
     async def read_map_records(self, ask: ReadRecords) -> RecordsRead:
         """See the signature."""
-        with _in_words():
+        with in_words(RecordsChanged):
             change = await self._ledger.change(ask.start.word.message_id)
             assert change is not None
             return RecordsRead(records=await self._looks.read(change, ask.company))
@@ -122,7 +106,7 @@ class MapChanging(MapChangeActivities):
     @activity.defn(name="see_map_tried")
     async def see_map_tried(self, ask: MapChangeStart) -> TriedSoFar:
         """See the signature."""
-        with _in_words():
+        with in_words(RecordsChanged):
             found = await self._ledger.newest(ask.entity, ask.number)
             assert found is not None
             tried = found.figures.tried
@@ -136,20 +120,20 @@ class MapChanging(MapChangeActivities):
     @activity.defn(name="end_map_change")
     async def end_map_change(self, ask: EndChange) -> StepDone:
         """See the signature."""
-        with _in_words():
+        with in_words(RecordsChanged):
             await self._ledger.stop(ask.start.word, ask.text, datetime.now(UTC), is_stale=ask.is_stale)
             return StepDone()
 
     @activity.defn(name="activate_map")
     async def activate_map(self, ask: EndChange) -> StepDone:
         """See the signature."""
-        with _in_words():
+        with in_words(RecordsChanged):
             return StepDone(code=await self._ledger.activate(ask.start.word, self._rules, ask.text, datetime.now(UTC)))
 
     @activity.defn(name="queue_map_records")
     async def queue_map_records(self, ask: MapChangeStart) -> Queued:
         """See the signature."""
-        with _in_words():
+        with in_words(RecordsChanged):
             change = await self._ledger.change(ask.word.message_id)
             assert change is not None
             if not change.moved or not ask.syncing:

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from opentelemetry import metrics
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from activities.failures import for_deal, refused
+from activities.comparing import in_words
 from activities.map_looks import MapLooks
-from activities.signatures import FailureType
 from activities.sync_apply import Applying, Done, Records, lone, pair_of, read_both
 from activities.sync_creating import values_of_new
 from activities.sync_signatures import (
@@ -44,7 +40,7 @@ from domain.entities.lint import lint
 from domain.entities.merge import merge
 from domain.entities.merge_forms import SyncedField
 from domain.entities.model import DataMap, Pattern, Scope
-from domain.entities.shards import CannotBeSplit, ShardPlan, counted, outgrown, to_count
+from domain.entities.shards import ShardPlan, counted, outgrown, to_count
 from domain.entities.sync_records import Due, Of, Source
 from domain.entities.sync_run import ROUND_SECONDS, SyncFigures, in_place_of_sync
 from domain.entities.sync_said import Taken
@@ -59,7 +55,6 @@ from dynamics.sales.metadata import read_running_maps
 from dynamics.synced import SyncWriter
 from ledger.lag_counts import LagCounts
 from ledger.map_reading import MapReading
-from ledger.opening import LedgerAway
 from ledger.syncs import SyncLedger
 from policies.map_files import in_force, load_maps
 
@@ -68,18 +63,6 @@ REMEMBERED_SECONDS: Final = 60.0
 AT_ONCE: Final = 50
 """Letters of one activity of a replay."""
 _LAGS: Final = (1, 5, 10, 20, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200)
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Failures as a workflow knows them."""
-    try:
-        with for_deal():
-            yield
-    except (CannotCompare, CannotBeSplit) as error:
-        raise refused(FailureType.REFUSED, str(error)) from error
-    except LedgerAway as error:
-        raise ApplicationError(str(error), type=FailureType.TRANSIENT) from error
 
 
 class Plans:
@@ -185,14 +168,14 @@ class SalesSync(SalesSyncActivities):
     @activity.defn(name="open_sync")
     async def open_sync(self, ask: OfSync) -> OpenedSync:
         """See the signature."""
-        with _in_words():
+        with in_words():
             plan, resting = await self._plans.of(ask, anew=True)
             return OpenedSync(map_hash=plan.map_hash, every_seconds=plan.every_seconds, resting=resting)
 
     @activity.defn(name="read_sales_changes")
     async def read_sales_changes(self, ask: OfSync) -> ChangesRead:
         """See the signature."""
-        with _in_words():
+        with in_words():
             plan, _ = await self._plans.of(ask)
             of = Of(ask.entity, ask.company)
             place = await self._ledger.place(of, "sales")
@@ -250,7 +233,7 @@ class FinanceSync(FinanceSyncActivities):
     @activity.defn(name="read_finance_changes")
     async def read_finance_changes(self, ask: OfSync) -> ChangesRead:
         """See the signature."""
-        with _in_words():
+        with in_words():
             plan, _ = await self._plans.of(ask)
             mark = changes.WATERMARKS.get(plan.finance_set)
             if mark is None:
@@ -272,7 +255,7 @@ class FinanceSync(FinanceSyncActivities):
     @activity.defn(name="sweep_finance_records")
     async def sweep_finance_records(self, ask: OfSync) -> ChangesRead:
         """See the signature."""
-        with _in_words():
+        with in_words():
             plan, _ = await self._plans.of(ask)
             of = Of(ask.entity, ask.company)
             place = await self._ledger.place(of, "sweep")
@@ -318,7 +301,7 @@ class FinanceSync(FinanceSyncActivities):
     @activity.defn(name="apply_changes")
     async def apply_changes(self, ask: ApplyChanges) -> Applied:
         """See the signature."""
-        with _in_words():
+        with in_words():
             of = Of(ask.entity, ask.company)
             plan, resting = await self._plans.of(ask)
             other = in_place_of_sync(await self._ledger.other_writer(of, datetime.now(UTC)))
@@ -370,26 +353,26 @@ class FinanceSync(FinanceSyncActivities):
     @activity.defn(name="settle_letter")
     async def settle_letter(self, ask: SettleLetter) -> Taken:
         """See the signature."""
-        with _in_words():
+        with in_words():
             return await self._ledger.settle(Of(ask.entity, ask.company), ask.word, datetime.now(UTC))
 
     @activity.defn(name="queue_letters")
     async def queue_letters(self, ask: SomeLetters) -> Tried:
         """See the signature."""
-        with _in_words():
+        with in_words():
             ids = await self._ledger.queue(ask.start, datetime.now(UTC), most=AT_ONCE * 4, after=ask.after)
             return Tried(letters=len(ids), last=ids[-1] if ids else "")
 
     @activity.defn(name="look_at_replay")
     async def look_at_replay(self, ask: LookAtReplay) -> ReplayResults:
         """See the signature."""
-        with _in_words():
+        with in_words():
             return ReplayResults(letters=await self._ledger.results(ask.replay))
 
     @activity.defn(name="try_letters")
     async def try_letters(self, ask: SomeLetters) -> Tried:
         """See the signature."""
-        with _in_words():
+        with in_words():
             letters = await self._ledger.listed(ask.start, most=AT_ONCE, after=ask.after)
             if not letters:
                 return Tried(letters=0)

@@ -27,6 +27,9 @@ from runs.codec import PayloadRefused
 from runs.codec_keys import KeyMissing
 from runs.names import ASK_AGAIN
 
+BACKGROUND = Priority(priority_key=5)
+"""Of what no deal waits for."""
+
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 5.0

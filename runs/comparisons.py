@@ -18,7 +18,7 @@ from temporalio.client import (
     ScheduleUpdate,
     WorkflowFailureError,
 )
-from temporalio.common import Priority, WorkflowIDConflictPolicy
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -26,11 +26,10 @@ from domain.entities.comparison_run import CompareStart
 from domain.entities.comparison_view import ComparisonView
 from domain.entities.initial import InitialStart
 from runs import attributes, names, query
-from runs.calls import NotFound, Unreadable, answer, ask, listed, rejected
+from runs.calls import BACKGROUND, NotFound, Unreadable, answer, ask, listed, rejected
 from runs.codec import Addressed, start_of
 
 View = TypeVar("View")
-BACKGROUND = Priority(priority_key=5)
 LONGEST = timedelta(hours=24)
 """After which a comparison that nobody could carry out ends by itself, so that the next one begins."""
 CATCH_UP = timedelta(hours=6)

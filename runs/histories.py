@@ -6,9 +6,8 @@ from temporalio.client import Client
 
 from domain.entities.history_run import HistoryStart, HistoryView
 from domain.messages import Outcome, SignedMessage
-from runs import attributes, names, outcomes
-from runs.calls import ask, begin_or_tell, tell
-from runs.syncs import BACKGROUND
+from runs import names, outcomes
+from runs.calls import BACKGROUND, ask
 
 
 class Histories:
@@ -40,21 +39,17 @@ class Histories:
             NoAnswer: Temporal is down and nothing was recorded.
         """
         workflow_id, what = names.history_id(start.kind, start.company), _called(start)
-        if begins:
-            await begin_or_tell(
-                self._client,
-                names.HISTORY,
-                start,
-                workflow_id,
-                names.COMMAND,
-                message,
-                priority=BACKGROUND,
-                summary=what,
-                search_attributes=attributes.typed({attributes.COMPANY: start.company}),
-            )
-        elif not await tell(self._client, workflow_id, names.COMMAND, message):
-            return await outcomes.known(self._client, workflow_id, message.message_id, what=what)
-        return await outcomes.awaited(self._client, workflow_id, message.message_id, what=what)
+        return await outcomes.said(
+            self._client,
+            names.HISTORY,
+            start,
+            workflow_id,
+            message,
+            begins=begins,
+            company=start.company,
+            priority=BACKGROUND,
+            what=what,
+        )
 
 
 def _called(start: HistoryStart) -> str:

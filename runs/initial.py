@@ -13,8 +13,8 @@ from domain.entities.initial import InitialStart, InitialView, Writers, WritersS
 from domain.entities.initial_run import InitialRunStart, InitialRunView
 from domain.messages import Outcome, SignedMessage
 from runs import attributes, names, outcomes, query
-from runs.calls import NotFound, Unreadable, answer, ask, begin_or_tell, goes_on, rejected, tell
-from runs.comparisons import BACKGROUND, begun, ended, reason
+from runs.calls import BACKGROUND, Unreadable, answer, ask, goes_on, rejected
+from runs.comparisons import begun, ended, reason
 
 MOST_LISTED = 50
 ASKED_WITHIN = timedelta(minutes=2)
@@ -114,24 +114,17 @@ class Initials:
             NoAnswer: Temporal is down and nothing was recorded.
         """
         workflow_id, what = names.initial_run_id(start.entity, start.company), _called(start.entity, start.company)
-        if begins:
-            await begin_or_tell(
-                self._client,
-                names.INITIAL_RUN,
-                start,
-                workflow_id,
-                names.COMMAND,
-                message,
-                priority=BACKGROUND,
-                summary=what,
-                search_attributes=attributes.typed({attributes.COMPANY: start.company}),
-            )
-        elif not await tell(self._client, workflow_id, names.COMMAND, message):
-            before = await outcomes.known(self._client, workflow_id, message.message_id, what=what)
-            if before is None:
-                raise NotFound(f"{what} does not go on.")
-            return before
-        return await outcomes.awaited(self._client, workflow_id, message.message_id, what=what)
+        return await outcomes.said(
+            self._client,
+            names.INITIAL_RUN,
+            start,
+            workflow_id,
+            message,
+            begins=begins,
+            company=start.company,
+            priority=BACKGROUND,
+            what=what,
+        )
 
     async def run_view(self, entity: str, company: str, *, patience: float | None = None) -> InitialRunView:
         """How the newest run stands, or how it ended; ``patience`` in seconds.

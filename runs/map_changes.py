@@ -6,14 +6,13 @@ import asyncio
 import time
 
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDConflictPolicy
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from domain.entities.map_run import MapChangeStart, MapChangeView
 from runs import names
-from runs.calls import NoAnswer, answer, ask, rejected
+from runs.calls import BACKGROUND, NoAnswer, answer, ask, rejected
 
-BACKGROUND = Priority(priority_key=5)
 PATIENCE_SECONDS = 5.0
 _LOOK_EVERY_SECONDS = 0.2
 

@@ -9,10 +9,12 @@ import asyncio
 import time
 
 from temporalio.client import Client
+from temporalio.common import Priority
 
 from domain.messages import Outcome, SignedMessage
-from runs import names
-from runs.calls import NoAnswer, ask_for, tell
+from domain.record import Record
+from runs import attributes, names
+from runs.calls import NoAnswer, NotFound, ask_for, begin_or_tell, tell
 
 PATIENCE_SECONDS = 5.0
 _FIRST_LOOK_SECONDS = 0.05
@@ -31,6 +33,59 @@ async def send(client: Client, workflow_id: str, signal: str, message: SignedMes
         raise NoAnswer(
             "Temporal does not respond, so this was not recorded. Send it again in a moment; it counts once."
         ) from error
+
+
+async def said(
+    client: Client,
+    workflow: str,
+    start: Record,
+    workflow_id: str,
+    message: SignedMessage,
+    *,
+    begins: bool,
+    company: str,
+    priority: Priority,
+    what: str,
+) -> Outcome | None:
+    """Pass on to a company's run what a person signed.
+
+    Args:
+        client: connected to the deals' namespace.
+        workflow: its name.
+        start: what it begins with, where none goes on.
+        workflow_id: of the run.
+        message: what was said.
+        begins: whether one begins where none goes on.
+        company: legal entity, lower case.
+        priority: of its tasks, where it begins.
+        what: it is, in words for people.
+
+    Returns:
+        What became of it; None where it is recorded, and not known within five seconds.
+
+    Raises:
+        NotFound: none goes on, and the one before has not heard it.
+        NoAnswer: Temporal is down and nothing was recorded.
+    """
+    if begins:
+        of = attributes.typed({attributes.COMPANY: company})
+        await begin_or_tell(
+            client,
+            workflow,
+            start,
+            workflow_id,
+            names.COMMAND,
+            message,
+            priority=priority,
+            summary=what,
+            search_attributes=of,
+        )
+    elif not await tell(client, workflow_id, names.COMMAND, message):
+        before = await known(client, workflow_id, message.message_id, what=what)
+        if before is None:
+            raise NotFound(f"{what} does not go on.")
+        return before
+    return await awaited(client, workflow_id, message.message_id, what=what)
 
 
 async def known(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDConflictPolicy
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from domain.entities.parallel_run import ParallelStart, ParallelView
 from domain.messages import Outcome, SignedMessage
 from runs import attributes, names, outcomes
-from runs.calls import NotFound, answer, ask, rejected
-
-BACKGROUND = Priority(priority_key=5)
+from runs.calls import BACKGROUND, NotFound, answer, ask, rejected
 
 
 class ParallelRuns:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from domain.messages import SalesEvent
 from domain.shadow import OF_EVENT
 from runs import attributes, names
-from runs.calls import answer, rejected
-
-BACKGROUND = Priority(priority_key=5)
+from runs.calls import BACKGROUND, answer, rejected
 
 
 class Shadows:

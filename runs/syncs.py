@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from temporalio.client import Client
-from temporalio.common import Priority
 
 from domain.entities.sync_run import ReplayView, SyncStart, SyncView
 from domain.messages import Outcome, SignedMessage
-from runs import attributes, names, outcomes
-from runs.calls import ask, begin_or_tell, goes_on, tell
-
-BACKGROUND = Priority(priority_key=5)
+from runs import names, outcomes
+from runs.calls import BACKGROUND, ask, goes_on
 
 
 class Syncs:
@@ -57,21 +54,17 @@ class Syncs:
             NoAnswer: Temporal is down and nothing was recorded.
         """
         workflow_id, what = names.sync_id(start.entity, start.company), _called(start.entity, start.company)
-        if begins:
-            await begin_or_tell(
-                self._client,
-                names.SYNC,
-                start,
-                workflow_id,
-                names.COMMAND,
-                message,
-                priority=BACKGROUND,
-                summary=what,
-                search_attributes=attributes.typed({attributes.COMPANY: start.company}),
-            )
-        elif not await tell(self._client, workflow_id, names.COMMAND, message):
-            return await outcomes.known(self._client, workflow_id, message.message_id, what=what)
-        return await outcomes.awaited(self._client, workflow_id, message.message_id, what=what)
+        return await outcomes.said(
+            self._client,
+            names.SYNC,
+            start,
+            workflow_id,
+            message,
+            begins=begins,
+            company=start.company,
+            priority=BACKGROUND,
+            what=what,
+        )
 
 
 def _called(entity: str, company: str) -> str:

@@ -58,7 +58,6 @@ class AfterEnd(SpokenTo):
         self._failing = ""
         self._opened: list[LateEntry] = []
         """What was opened by a report, and is still to be told of."""
-        self._records = 0
 
     @workflow.run
     async def run(self, start: AfterEndStart) -> None:
@@ -187,9 +186,8 @@ class AfterEnd(SpokenTo):
         )
 
     def _record(self, kind: AuditKind, event: str, actor: Person) -> AuditRecord:
-        self._records += 1
         return AuditRecord(
-            record_id=names.late_record_id(self._start.company, workflow.info().run_id, self._records),
+            record_id=names.late_record_id(self._start.company, *self._next_record()),
             n=1,
             company=self._start.company[:CODE],
             kind=kind,

@@ -16,14 +16,13 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from activities.bulk_signatures import BulkActivities, CheckDeals, Found, LookAtDeals, TellDeals
     from domain import bulk as rules
-    from domain.audit import CODE, Outbox
+    from domain.audit import CODE
     from domain.bulk import Bulk, BulkItem, BulkItems, BulkStart, BulkView, UnsignedPart, UnsignedParts
-    from domain.bulk_said import BulkVerdict, said_to_bulk
+    from domain.bulk_said import said_to_bulk
     from domain.messages import SignedMessage, VerifiedMessage
     from runs import names
-    from workflows.audit import deliver_apart
     from workflows.hearing import all_has_come
-    from workflows.spoken import SpokenTo, record_of
+    from workflows.spoken import SpokenTo
     from workflows.steps import SHORT_HEARTBEAT, Argument
 
 PAGE = 100
@@ -76,7 +75,11 @@ class BulkRun(SpokenTo):
             self._bulk = self._bulk.model_copy(update={"phase": rules.BulkPhase.REFUSED})
         writes = self._answer(said, verdict.code, verdict.text)
         if writes and (verdict.code is not None or said.args.get("do") != rules.RUN):
-            await self._write_down(message, said, verdict)  # what was signed for deals is on record with each of them
+            # What was signed for deals is on record with each of them.
+            me, event = workflow.info().workflow_id, f"bulk_{self._bulk.command}"
+            record_id, what = names.bulk_record_id(me, message.message_id[:CODE]), f"{me}: {verdict.text}"
+            of = "a command for many deals"
+            await self._write_said(message, said, verdict.code, what, record_id=record_id, event=event, of=of)
 
     async def _go_on(self) -> None:
         """Take the next step, or wait until there is one."""
@@ -131,20 +134,6 @@ class BulkRun(SpokenTo):
         look = LookAtDeals(company=self._bulk.company, items=of, command=self._bulk.command)
         found = await _step(BulkActivities.look_at_deals, look, f"Look at {len(of)} deals")
         return dict(zip(items, found.items, strict=True))
-
-    async def _write_down(self, message: SignedMessage, said: VerifiedMessage, verdict: BulkVerdict) -> None:
-        """Have it stored by a process of its own, which tries for as long as it takes."""
-        record_id = names.bulk_record_id(workflow.info().workflow_id, message.message_id[:CODE])
-        record = record_of(
-            message,
-            said,
-            verdict.code,
-            record_id=record_id,
-            company=self._bulk.company,
-            event=f"bulk_{self._bulk.command}",
-            what=f"{workflow.info().workflow_id}: {verdict.text}",
-        )
-        await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of a command for many deals")
 
     def _describe(self) -> None:
         bulk, view = self._bulk, BulkView.of(self._bulk)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -25,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.calendar import local_date
     from domain.collecting import Looked, held_reason, looked, next_look, notices_of, told, waits_of
-    from domain.collection_words import AccountVerdict, said_to_account
+    from domain.collection_words import said_to_account
     from domain.collections import (
         Account,
         CollectionsStart,
@@ -37,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import CustomerChanged, SignedMessage, VerifiedMessage
     from domain.money import format_money
     from domain.notices import Notice
-    from domain.people import SYSTEM, Person
+    from domain.people import SYSTEM
     from domain.views import WaitingFor
     from runs import attributes, names
     from workflows.audit import deliver_apart
@@ -55,6 +54,7 @@ TOGETHER = timedelta(seconds=5)
 """How long it waits for more once something was told that asks for a look."""
 SHOWN = 30
 FOREIGN = "foreign"
+RECORDED = "what is collected"
 
 
 @workflow.defn(name=names.COLLECTIONS)
@@ -82,7 +82,6 @@ class Collections(SpokenTo):
         self._published = Published()
         self._failing = ""
         self._not_before = workflow.now()
-        self._records = 0
 
     @workflow.run
     async def run(self, start: CollectionsStart) -> None:
@@ -291,83 +290,51 @@ class Collections(SpokenTo):
 
     # People
 
-    async def _hear_some(self) -> None:
-        self._something = True
-        messages = await self._proved()
+    async def _proved(self) -> list[tuple[SignedMessage, VerifiedMessage]]:
+        messages = await super()._proved()
         self._take_news()
-        for message, said in messages:
-            await self._take(message, said)
-        self._done_with(messages)
+        return messages
 
     async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
-        if self._was_heard(said):
-            return
         now = workflow.now()
         today = local_date(now, self._plan.calendar.timezone)
         verdict = said_to_account(self._account, said, self._plan, today=today, now=now)
         before, self._account = self._account, verdict.after
         self._courier.take(None, lambda: self._waits_since(before))
-        if self._answer(said, verdict.code, verdict.text if verdict.code is None else verdict.detail):
-            await self._write_said(message, said, verdict)
+        text = verdict.text if verdict.code is None else verdict.detail
+        if self._answer(said, verdict.code, text):
+            await self._write_said(
+                message,
+                said,
+                verdict.code,
+                text,
+                record_id=self._record_id(),
+                event=said.name or "collections",
+                of=RECORDED,
+                facts={"account": self._start.account, "invoice": verdict.invoice},
+            )
 
     # The audit
 
-    async def _write_said(self, message: SignedMessage, said: VerifiedMessage, verdict: AccountVerdict) -> None:
-        taken = verdict.code is None
-        await self._deliver(
-            AuditKind.DECISION if taken else AuditKind.REFUSAL,
-            said.name[:CODE] or "collections",
-            verdict.text if taken else verdict.detail,
-            actor=said.person.named,
-            why=str(said.args.get("reason") or ""),
-            code=verdict.code or "",
-            policy_version=said.granted.policy_version,
-            envelope=message,
-            facts={"account": self._start.account, "invoice": verdict.invoice} | said.sign_in.facts(),
-        )
+    def _record_id(self) -> str:
+        return names.collections_record_id(self._company, *self._next_record())
 
     async def _write_down(self, event: str, what: str, facts: dict[str, str]) -> None:
-        await self._deliver(
-            AuditKind.TRANSITION,
-            event,
-            what,
-            policy_version=self._plan.named,
-            facts={"account": self._start.account} | facts,
-        )
-
-    async def _deliver(
-        self,
-        kind: AuditKind,
-        event: str,
-        what: str,
-        *,
-        actor: Person = SYSTEM,
-        why: str = "",
-        code: str = "",
-        policy_version: str = "",
-        envelope: SignedMessage | None = None,
-        facts: dict[str, str],
-    ) -> None:
         """Have it stored by a process of its own, which tries for as long as it takes."""
-        self._records += 1
-        record_id = names.collections_record_id(self._start.company, workflow.info().run_id, self._records)
+        record_id, known = self._record_id(), {"account": self._start.account} | facts
         record = AuditRecord(
             record_id=record_id,
             n=1,
-            company=self._start.company[:CODE],
-            kind=kind,
+            company=self._company[:CODE],
+            kind=AuditKind.TRANSITION,
             event=event[:CODE],
             at=workflow.now(),
-            actor=actor,
+            actor=SYSTEM,
             what=what[:WORDS],
-            why=why[:WORDS],
-            code=code[:CODE],
-            policy_version=policy_version[:CODE],
-            envelope_id=envelope.message_id[:CODE] if envelope else "",
-            envelope_hash=sha256(envelope.token.encode()).hexdigest() if envelope else "",
-            facts={name: value[:CODE] for name, value in facts.items() if value},
+            policy_version=self._plan.named[:CODE],
+            facts={name: value[:CODE] for name, value in known.items() if value},
         )
-        await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of what is collected")
+        await deliver_apart(Outbox(pending=(record,)), record_id, f"An audit record of {RECORDED}")
 
     # What it shows
 

@@ -21,7 +21,6 @@ with workflow.unsafe.imports_passed_through():
         ReviewLedgers,
         TellDifferences,
     )
-    from domain.audit import Outbox
     from domain.calendar import local_date
     from domain.credit_review import Difference
     from domain.credit_review_said import (
@@ -34,10 +33,8 @@ with workflow.unsafe.imports_passed_through():
         said_to_review,
     )
     from domain.messages import SignedMessage, VerifiedMessage
-    from domain.refusals import Refusal
     from runs import names
-    from workflows.audit import deliver_apart
-    from workflows.spoken import SpokenTo, record_of
+    from workflows.spoken import SpokenTo
     from workflows.steps import Argument, Result, long_look
 
 LONGEST_TRY = timedelta(minutes=30)
@@ -56,7 +53,6 @@ class CreditReview(SpokenTo):
         self._start = start
         self._view = start.view or CreditReviewView(company=start.company)
         self._next_at = next_night(workflow.now(), start.timezone)
-        self._records = 0
 
     @workflow.run
     async def run(self, start: CreditReviewStart) -> None:
@@ -148,22 +144,9 @@ class CreditReview(SpokenTo):
             self._view, _ = await self._review(verdict.args, said.message_id)
             text = self._view.words
         if self._answer(said, verdict.code, text):
-            await self._write_down(message, said, verdict.code, text)
-
-    async def _write_down(self, message: SignedMessage, said: VerifiedMessage, code: Refusal | None, text: str) -> None:
-        self._records += 1
-        record = record_of(
-            message,
-            said,
-            code,
-            record_id=names.credit_review_record_id(self._company, workflow.info().run_id, self._records),
-            company=self._company,
-            event=said.name or REBUILD_CREDIT,
-            what=text,
-        )
-        await deliver_apart(
-            Outbox(pending=(record,)), record.record_id, "An audit record of a review of credit ledgers"
-        )
+            record_id = names.credit_review_record_id(self._company, *self._next_record())
+            event, of = said.name or REBUILD_CREDIT, "a review of credit ledgers"
+            await self._write_said(message, said, verdict.code, text, record_id=record_id, event=event, of=of)
 
     # --- showing ---------------------------------------------------------------------------------------------------
 

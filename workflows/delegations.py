@@ -15,20 +15,17 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.delegation_signatures import Approvers, Delegating, DelegationChecks, OfCompany
-    from domain.audit import Outbox
     from domain.calendar import local_date
     from domain.delegation_start import DelegationsStart
     from domain.delegations import (
         Delegation,
         Delegations,
-        DelegationVerdict,
         said_to_delegations,
         to_is_requester,
     )
     from domain.messages import SignedMessage, VerifiedMessage
     from runs import names
-    from workflows.audit import deliver_apart
-    from workflows.spoken import SpokenTo, record_of
+    from workflows.spoken import SpokenTo
     from workflows.steps import URGENT
 
 LONGEST_LOOK = timedelta(seconds=20)
@@ -48,7 +45,6 @@ class CompanyDelegations(SpokenTo):
         )
         self._start = start
         self._now = start.delegations
-        self._records = 0
         self._in_force: Approvers
         """Read anew for every few messages: what is refused by an old policy is wrong."""
 
@@ -88,8 +84,11 @@ class CompanyDelegations(SpokenTo):
         if verdict.new is not None and (made := await self._made_by_delegate(verdict.new)):
             verdict = to_is_requester(self._now, made)
         self._now = verdict.after.kept_on(today)
-        if self._answer(said, verdict.code, verdict.text if verdict.code is None else verdict.detail):
-            await self._write_down(message, said, verdict)
+        text = verdict.text if verdict.code is None else verdict.detail
+        if self._answer(said, verdict.code, text):
+            record_id = names.delegation_record_id(self._company, *self._next_record())
+            event, of = said.name or "delegate", "who decides for whom"
+            await self._write_said(message, said, verdict.code, text, record_id=record_id, event=event, of=of)
 
     async def _made_by_delegate(self, new: Delegation) -> str:
         """The number of a quote that waits for who delegates and that their delegate made; empty where there is none.
@@ -112,21 +111,6 @@ class CompanyDelegations(SpokenTo):
             workflow.logger.warning("open requests cannot be read: %s", error.cause)
             return ""
         return found.quote_number
-
-    async def _write_down(self, message: SignedMessage, said: VerifiedMessage, verdict: DelegationVerdict) -> None:
-        """Have it stored by a process of its own, which tries for as long as it takes."""
-        self._records += 1
-        record_id = names.delegation_record_id(self._start.company, workflow.info().run_id, self._records)
-        record = record_of(
-            message,
-            said,
-            verdict.code,
-            record_id=record_id,
-            company=self._start.company,
-            event=said.name or "delegate",
-            what=verdict.text if verdict.code is None else verdict.detail,
-        )
-        await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of who decides for whom")
 
     def _describe(self) -> None:
         entries = self._now.entries

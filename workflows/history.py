@@ -15,15 +15,12 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.history_signatures import CopyPage, HistoryActivities, OfHistory, PageCopied
-    from domain.audit import Outbox
     from domain.entities import history_run as rules
     from domain.entities.history_run import HistoryStart, HistoryView, Place, said_to_history
     from domain.entities.parallel_run import next_night
     from domain.messages import SignedMessage, VerifiedMessage
-    from domain.refusals import Refusal
     from runs import names
-    from workflows.audit import deliver_apart
-    from workflows.spoken import SpokenTo, record_of
+    from workflows.spoken import SpokenTo
     from workflows.steps import RETRY, Argument, Patience, Result, begin, cause_of
 
 PATIENCE = Patience(RETRY, timedelta(minutes=10), silence=timedelta(seconds=20))
@@ -46,7 +43,6 @@ class History(SpokenTo):
         self._place = start.place
         self._since = start.since
         self._again_at: datetime | None = None
-        self._records = 0
 
     @workflow.run
     async def run(self, start: HistoryStart) -> None:
@@ -149,21 +145,10 @@ class History(SpokenTo):
                 self._view = rules.started(self._view, workflow.now(), args)
             text = f"History of {self._company.upper()}: {'goes on' if self._view.running else 'rests'}"
         if self._answer(said, code, text):
-            await self._write_down(message, said, code, text)
-
-    async def _write_down(self, message: SignedMessage, said: VerifiedMessage, code: Refusal | None, text: str) -> None:
-        self._records += 1
-        record_id = names.history_record_id(self._view.kind, self._company, workflow.info().run_id, self._records)
-        record = record_of(
-            message,
-            said,
-            code,
-            record_id=record_id,
-            company=self._company,
-            event=said.name or "history",
-            what=text,
-        )
-        await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of a history")
+            record_id = names.history_record_id(self._view.kind, self._company, *self._next_record())
+            await self._write_said(
+                message, said, code, text, record_id=record_id, event=said.name or "history", of="a history"
+            )
 
     # Showing
 

@@ -17,15 +17,13 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.initial_run_signatures import InitialRunActivities, OfInitialRun, OpenedRun, SeedSome, WritePage
-    from domain.audit import Outbox
     from domain.causes import Cause
     from domain.entities.initial_run import InitialRunStart, InitialRunView
     from domain.entities.initial_said import InitialArgs, said_to_initial
     from domain.messages import SignedMessage, VerifiedMessage
     from domain.refusals import Refusal
     from runs import names
-    from workflows.audit import deliver_apart
-    from workflows.spoken import SpokenTo, record_of
+    from workflows.spoken import SpokenTo
     from workflows.steps import Argument, Patience, Result, begin, cause_of
 
 PATIENCE = Patience(
@@ -56,7 +54,6 @@ class RunInitialSync(SpokenTo):
         self._view = start.view or InitialRunView(entity=start.entity, company=start.company)
         self._seeded = start.seeded
         self._rest_until = workflow.now()
-        self._records = 0
 
     @workflow.run
     async def run(self, start: InitialRunStart) -> InitialRunView:
@@ -157,7 +154,9 @@ class RunInitialSync(SpokenTo):
         if args is not None:
             code, text = await self._do(args, said)
         if self._answer(said, code, text):
-            await self._write_down(message, said, code, text)
+            record_id = names.initial_record_id(self._start.entity, self._company, *self._next_record())
+            what, event = f"{self._start.entity}: {text}", said.name or "initial"
+            await self._write_said(message, said, code, what, record_id=record_id, event=event, of="an initial sync")
 
     async def _do(self, args: InitialArgs, said: VerifiedMessage) -> tuple[Refusal | None, str]:
         try:
@@ -189,20 +188,6 @@ class RunInitialSync(SpokenTo):
         )
         self._set(status="writing", by=said.person.name, began_at=workflow.now(), **plan)
         return None, f"{opened.records:,} records to write, {opened.left_alone:,} wait for people"
-
-    async def _write_down(self, message: SignedMessage, said: VerifiedMessage, code: Refusal | None, text: str) -> None:
-        self._records += 1
-        record_id = names.initial_record_id(self._start.entity, self._company, workflow.info().run_id, self._records)
-        record = record_of(
-            message,
-            said,
-            code,
-            record_id=record_id,
-            company=self._company,
-            event=said.name or "initial",
-            what=f"{self._start.entity}: {text}",
-        )
-        await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of an initial sync")
 
     # Showing
 

@@ -17,12 +17,10 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from activities.notice_signatures import TellingActivities
     from activities.parallel_signatures import CompareEntity, OfCompany, ParallelActivities
-    from domain.audit import Outbox
     from domain.calendar import local_date
     from domain.entities.data_words import EXIT_PARALLEL
     from domain.entities.parallel import LONGEST_WHY, EntityDay, is_over
     from domain.entities.parallel_run import (
-        Exit,
         ParallelStart,
         ParallelState,
         ParallelView,
@@ -33,8 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import SignedMessage, VerifiedMessage
     from domain.notices import Notices
     from runs import names
-    from workflows.audit import deliver_apart
-    from workflows.spoken import SpokenTo, record_of
+    from workflows.spoken import SpokenTo
     from workflows.steps import Argument, Result, long_look
 
 LONGEST_COMPARISON = timedelta(hours=25)
@@ -61,7 +58,6 @@ class ParallelRun(SpokenTo):
         self._state = start.state or ParallelState(company=start.company, began_at=now)
         self._next_at = start.next_at or now
         self._going: asyncio.Task[EntityDay] | None = None
-        self._records = 0
 
     @workflow.run
     async def run(self, start: ParallelStart) -> ParallelView:
@@ -211,26 +207,18 @@ class ParallelRun(SpokenTo):
         became = said_to_parallel(self._state, said, workflow.now())
         self._state = became.state
         if self._answer(said, became.code, became.text):
-            await self._write_down(message, said, became)
-
-    async def _write_down(self, message: SignedMessage, said: VerifiedMessage, became: Exit) -> None:
-        self._records += 1
-        record = record_of(
-            message,
-            said,
-            became.code,
-            record_id=names.parallel_record_id(self._company, workflow.info().run_id, self._records),
-            company=self._company,
-            event=said.name or EXIT_PARALLEL,
-            what=became.text,
-            facts={
-                "days": str(len(self._state.days)),
-                "clean_days": str(self._state.clean_days),
-                "digest": self._state.digest,
-                "status": self._state.status,
-            },
-        )
-        await deliver_apart(Outbox(pending=(record,)), record.record_id, "An audit record of a parallel run")
+            state = self._state
+            facts = {
+                "days": str(len(state.days)),
+                "clean_days": str(state.clean_days),
+                "digest": state.digest,
+                "status": state.status,
+            }
+            record_id, event = names.parallel_record_id(self._company, *self._next_record()), said.name or EXIT_PARALLEL
+            of = "a parallel run"
+            await self._write_said(
+                message, said, became.code, became.text, record_id=record_id, event=event, of=of, facts=facts
+            )
 
     # --- showing ---------------------------------------------------------------------------------------------------
 

@@ -14,11 +14,12 @@ from typing import Any, ClassVar
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.audit import CODE, WORDS, AuditKind, AuditRecord
+    from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.heard import Heard, HeardMessage, content_digest
     from domain.messages import Outcome, SignedMessage, VerifiedMessage
     from domain.refusals import Refusal
     from runs import names
+    from workflows.audit import deliver_apart
     from workflows.hearing import Counting, heard, is_long_enough
     from workflows.proof import AT_ONCE, verify
 
@@ -62,6 +63,7 @@ class SpokenTo(Counting):
         self._unheard: list[SignedMessage] = list(unheard)
         self._tally = dict(tally)
         self._unproved = 0
+        self._records = 0
         self._something = False
         """Whether anything happened in this run: before, it does not end."""
 
@@ -142,48 +144,54 @@ class SpokenTo(Counting):
         )
         return not said.refused or self._unproved <= WRITTEN_DOWN
 
+    def _next_record(self) -> tuple[str, int]:
+        """By what the next audit record of this run is told apart from all others."""
+        self._records += 1
+        return workflow.info().run_id, self._records
+
+    async def _write_said(
+        self,
+        message: SignedMessage,
+        said: VerifiedMessage,
+        code: Refusal | None,
+        text: str,
+        *,
+        record_id: str,
+        event: str,
+        of: str,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
+        """Have it stored who said a message, how, and what it came to: by a process that tries for as long as it takes.
+
+        Args:
+            message: as it came.
+            said: what it says, and whether that is proved.
+            code: why it did not count; None: it did.
+            text: what it came to, in a sentence.
+            record_id: of the record; the same again is the same record.
+            event: what happened, a word.
+            of: whose record it is, in words for Temporal Web.
+            facts: more of it, beside the sign-in behind the message.
+        """
+        known = dict(facts or {}) | said.sign_in.facts()
+        record = AuditRecord(
+            record_id=record_id,
+            n=1,
+            company=self._company[:CODE],
+            kind=AuditKind.REFUSAL if code else AuditKind.DECISION,
+            event=event[:CODE],
+            at=workflow.now(),
+            actor=said.person.named,
+            what=text[:WORDS],
+            facts={name: value[:CODE] for name, value in known.items() if value},
+            **as_said(message, said, code),
+        )
+        await deliver_apart(Outbox(pending=(record,)), record_id, f"An audit record of {of}")
+
     def _settle(self, outcome: Outcome) -> None:
         self._outcomes[outcome.message_id] = outcome
         while len(self._outcomes) > KEPT:
             self._outcomes.popitem(last=False)
-
-
-def record_of(
-    message: SignedMessage,
-    said: VerifiedMessage,
-    code: Refusal | None,
-    *,
-    record_id: str,
-    company: str,
-    event: str,
-    what: str,
-    facts: Mapping[str, str] | None = None,
-) -> AuditRecord:
-    """The audit record of a message that a person said to a run.
-
-    Args:
-        message: as it came.
-        said: what it says, and whether that is proved.
-        code: why it did not count; None: it did.
-        record_id: of the record; the same again is the same record.
-        company: legal entity, lower case.
-        event: what happened, a word.
-        what: in a sentence.
-        facts: more of it, beside the sign-in behind the message.
-    """
-    signed_in = {name: value[:CODE] for name, value in said.sign_in.facts().items()}
-    return AuditRecord(
-        record_id=record_id,
-        n=1,
-        company=company[:CODE],
-        kind=AuditKind.REFUSAL if code else AuditKind.DECISION,
-        event=event[:CODE],
-        at=workflow.now(),
-        actor=said.person.named,
-        what=what[:WORDS],
-        facts=dict(facts or {}) | signed_in,
-        **as_said(message, said, code),
-    )
 
 
 def as_said(message: SignedMessage, said: VerifiedMessage, code: Refusal | None) -> dict[str, Any]:

@@ -25,16 +25,14 @@ with workflow.unsafe.imports_passed_through():
         SalesSyncActivities,
         SettleLetter,
     )
-    from domain.audit import Outbox
     from domain.entities.merge import LetterCause
     from domain.entities.sync_run import ReplayStart, SyncStart, SyncView
     from domain.entities.sync_said import RunArgs, SettleArgs, Word, said_to_sync
     from domain.messages import SignedMessage, VerifiedMessage
     from domain.refusals import Refusal
     from runs import names
-    from workflows.audit import deliver_apart
     from workflows.replay import Replay
-    from workflows.spoken import SpokenTo, record_of
+    from workflows.spoken import SpokenTo
     from workflows.steps import RETRY, Argument, Patience, Result, begin, cause_of
 
 PATIENCE = Patience(RETRY, timedelta(minutes=10), silence=timedelta(seconds=20))
@@ -61,7 +59,6 @@ class Sync(SpokenTo):
         self._round_at = workflow.now()
         self._open_at = workflow.now()
         self._sweep_at = start.sweep_at or workflow.now()
-        self._records = 0
 
     @workflow.run
     async def run(self, start: SyncStart) -> None:
@@ -189,7 +186,10 @@ class Sync(SpokenTo):
         elif isinstance(args, SettleArgs):
             code, text = await self._settle_letter(args, said)
         if self._answer(said, code, text):
-            await self._write_down(message, said, code, text)
+            record_id = names.sync_record_id(self._start.entity, self._company, *self._next_record())
+            await self._write_said(
+                message, said, code, text, record_id=record_id, event=said.name or "sync", of="a sync"
+            )
 
     async def _run_or_rest(self, args: RunArgs, message_id: str) -> str:
         if args.do == "replay":
@@ -232,20 +232,6 @@ class Sync(SpokenTo):
             pass
         self._set(replays=self._view.replays + 1)
         return replay
-
-    async def _write_down(self, message: SignedMessage, said: VerifiedMessage, code: Refusal | None, text: str) -> None:
-        self._records += 1
-        record_id = names.sync_record_id(self._start.entity, self._company, workflow.info().run_id, self._records)
-        record = record_of(
-            message,
-            said,
-            code,
-            record_id=record_id,
-            company=self._company,
-            event=said.name or "sync",
-            what=text,
-        )
-        await deliver_apart(Outbox(pending=(record,)), record_id, "An audit record of a sync")
 
     # Showing
 
