@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from cli.late_work import asked, refusal
 from cli.output import note, result, result_as_json
+from cli.site import NOT_YET, asked, refusal
 
 PATIENCE_SECONDS = 1_800.0
 LOOK_EVERY_SECONDS = 1.0
@@ -24,7 +24,7 @@ def rebuild(token_file: Path, company: str, customer: str, reason: str, *, dry_r
     view: Any = {}
     while not refused and view.get("message_id") != message_id:
         if view and time.monotonic() > until:
-            refused = "recorded; no worker has answered yet"
+            refused = NOT_YET
             break
         if view:
             time.sleep(LOOK_EVERY_SECONDS)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from cli import inputs
-from cli.late_work import asked, refusal
 from cli.output import fail, note, result, result_as_json
+from cli.site import say
 from domain.entities.history_run import HistoryStart, HistoryView
 from runs.calls import RunError
 from runs.histories import Histories
@@ -22,17 +21,8 @@ from workers.temporal_client import TemporalUnusable, connect
 
 def run(company: str, kind: str, body: Mapping[str, Any], token_file: Path, *, as_json: bool) -> int:
     """Have a history kept or not; the exit code."""
-    message_id = str(uuid.uuid4())
     path = f"/history/{quote(company, safe='')}/{quote(kind, safe='')}/run"
-    answer, refused = asked("POST", path, token_file, json={"message_id": message_id, **body})
-    if refused:
-        return refusal(refused, {"accepted": False, "detail": refused}, as_json=as_json)
-    accepted = bool(answer.get("accepted"))
-    if as_json:
-        result_as_json({"accepted": accepted, "detail": answer["detail"], "message_id": message_id})
-    else:
-        result(answer["detail"] if accepted else "recorded; no worker has answered yet")
-    return 0
+    return say(path, body, token_file, as_json=as_json)
 
 
 def status(company: str, kind: str, *, as_json: bool) -> int:

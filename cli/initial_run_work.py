@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +15,8 @@ from temporalio.client import Client
 
 from cli.bulk_runs import asked, checked, require_spreadsheets
 from cli.initial_work import in_words
-from cli.late_work import asked as site
-from cli.late_work import refusal
 from cli.output import fail, note, result, result_as_json
+from cli.site import NOT_YET, refusal, sent
 from domain.entities.initial_run import LEFT, InitialRunView, WrittenAs, WrittenRecord
 from runs.calls import NoAnswer
 from runs.initial import Initials
@@ -34,12 +32,11 @@ LOOK_EVERY_SECONDS: Final = 1.0
 def say(entity: str, company: str, body: Mapping[str, Any], token_file: Path, *, as_json: bool) -> int:
     """Tell a run what a person says; of one that begins, show how far it is until it rests. The exit code."""
     settings, _, _ = checked(entity, company)
-    message_id = str(uuid.uuid4())
     path = f"/initial/{quote(company, safe='')}/{quote(entity, safe='')}/run"
-    answer, refused = site("POST", path, token_file, json={"message_id": message_id, **body})
+    answer, refused, _ = sent(path, body, token_file)
     if refused:
         return refusal(refused, {"accepted": False, "detail": refused}, as_json=as_json)
-    note(answer["detail"] if answer.get("accepted") else "recorded; no worker has answered yet")
+    note(answer["detail"] if answer.get("accepted") else NOT_YET)
     if body["do"] not in ("begin", "go_on"):
         return status(entity, company, None, as_json=as_json)
     view = asked(settings, SERVICE, lambda client: _followed(client, entity, company, quiet=as_json))

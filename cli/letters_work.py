@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import inputs, sync_work
-from cli.late_work import refusal
 from cli.output import fail, note, result, result_as_json
+from cli.site import refusal, sent
 from domain.entities.letters import Letter
 from domain.entities.merge import LetterCause
 from domain.entities.sync_run import ReplayView
@@ -105,7 +105,7 @@ def settle(letter: str, body: Mapping[str, Any], token_file: Path, *, as_json: b
 
 def replay(company: str, entity: str, body: Mapping[str, Any], token_file: Path, *, as_json: bool) -> int:
     """Have letters tried again, and wait for what becomes of them; the exit code."""
-    _, refused, message_id = sync_work.sent(company, entity, "run", body, token_file)
+    _, refused, message_id = sent(sync_work.path_of(company, entity, "run"), body, token_file)
     if refused:
         return refusal(refused, {"failed": refused}, as_json=as_json)
     view = sync_work.ask(lambda syncs: _ended(syncs, names.replay_id(entity, company, message_id)))

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from cli import inputs
 from cli.data_extra import require_data_extra
-from cli.late_work import asked, refusal
 from cli.output import fail, note, result, result_as_json
+from cli.site import asked, refusal
 from domain.entities.identity import hash_of
 from domain.entities.map_change import Base, KeptRecords, MapPlan
 from domain.entities.map_run import MapChangeShown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -12,8 +11,8 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from cli import inputs
-from cli.late_work import asked, refusal
 from cli.output import fail, note, result, result_as_json
+from cli.site import refusal, say
 from domain.entities.parallel_run import ParallelView
 from ledger.database import DATABASE_ERRORS, Database, open_database
 from ledger.signing import AuditVerifier, SignatureWrong
@@ -112,15 +111,7 @@ def verify(file: Path, *, as_json: bool) -> int:
 
 def end(company: str, reason: str, token_file: Path, *, as_json: bool) -> int:
     """Be one of the two who end it; the exit code."""
-    body = {"message_id": str(uuid.uuid4()), "reason": reason}
-    answer, refused = asked("POST", f"/parallel/{quote(company, safe='')}/exit", token_file, json=body)
-    if refused:
-        return refusal(refused, {"accepted": False, "detail": refused}, as_json=as_json)
-    if as_json:
-        result_as_json({"accepted": bool(answer.get("accepted")), "detail": answer["detail"]})
-    else:
-        result(answer["detail"] or "recorded; no worker has answered yet")
-    return 0
+    return say(f"/parallel/{quote(company, safe='')}/exit", {"reason": reason}, token_file, as_json=as_json)
 
 
 def export(company: str, out: Path, *, as_json: bool) -> int:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from cli import inputs
-from cli.late_work import asked, refusal
+from cli import inputs, site
 from cli.output import fail, note, result, result_as_json
 from domain.entities.sync_run import SyncView
 from runs.calls import RunError
@@ -27,25 +25,14 @@ def run(company: str, entity: str, body: Mapping[str, Any], token_file: Path, *,
     return say(company, entity, "run", body, token_file, as_json=as_json)
 
 
-def sent(company: str, entity: str, what: str, body: Mapping[str, Any], token_file: Path) -> tuple[Any, str, str]:
-    """Say something to a sync: the answer, why there is none, and the id under which it was said."""
-    message_id = str(uuid.uuid4())
-    path = f"/sync/{quote(company, safe='')}/{quote(entity, safe='')}/{what}"
-    answer, refused = asked("POST", path, token_file, json={"message_id": message_id, **body})
-    return answer, refused, message_id
+def path_of(company: str, entity: str, what: str) -> str:
+    """Where something is said to a sync."""
+    return f"/sync/{quote(company, safe='')}/{quote(entity, safe='')}/{what}"
 
 
 def say(company: str, entity: str, what: str, body: Mapping[str, Any], token_file: Path, *, as_json: bool) -> int:
     """Say something to a sync, and print what became of it; the exit code."""
-    answer, refused, message_id = sent(company, entity, what, body, token_file)
-    if refused:
-        return refusal(refused, {"accepted": False, "detail": refused}, as_json=as_json)
-    accepted = bool(answer.get("accepted"))
-    if as_json:
-        result_as_json({"accepted": accepted, "detail": answer["detail"], "message_id": message_id})
-    else:
-        result(answer["detail"] if accepted else "recorded; no worker has answered yet")
-    return 0
+    return site.say(path_of(company, entity, what), body, token_file, as_json=as_json)
 
 
 def status(company: str, entity: str, *, as_json: bool) -> int:
