@@ -100,7 +100,9 @@ class Action(StrEnum):
     APPROVE_MAP = "map.approve"
     """Be one of the two who approve it, or refuse it."""
     ACTIVATE_MAP = "map.activate"
-    """Put an approved map in force, and the former one in force again."""
+    """Put an approved map in force."""
+    ROLL_BACK_MAP = "map.rollback"
+    """Put the former map in force again, which takes back what the change wrote."""
     EXIT_PARALLEL = "parallel.exit"
     """Be one of the two who end a company's parallel run."""
 
@@ -138,6 +140,7 @@ OF_DATA: Final = frozenset(
         Action.PROPOSE_MAP,
         Action.APPROVE_MAP,
         Action.ACTIVATE_MAP,
+        Action.ROLL_BACK_MAP,
         Action.EXIT_PARALLEL,
     }
 )

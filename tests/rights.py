@@ -75,6 +75,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.PROPOSE_MAP: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
     Action.APPROVE_MAP: dict.fromkeys(("cfo", "credit_manager", "ar_manager", "ops", "admin"), ANY),
     Action.ACTIVATE_MAP: dict.fromkeys(("ops", "admin"), ANY),
+    Action.ROLL_BACK_MAP: dict.fromkeys(("ops", "admin"), ANY),
 }
 """What the shipped table allows: action → role → whose deals."""
 FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP, CommandName.REFUND_APPROVE)
