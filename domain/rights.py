@@ -70,6 +70,8 @@ class Action(StrEnum):
     """Say what a value is to be that both systems do not agree on, or approve what somebody else said."""
     RUN_INITIAL = "initial.run"
     """Have the plan of an initial sync carried out, and have that rest, go on or end."""
+    UNDO_INITIAL = "initial.undo"
+    """Have what an initial sync wrote taken back."""
     REBUILD_CREDIT = "credit.rebuild"
     """Compare a company's credit ledgers with deals and Finance, and have them made anew."""
     END_SESSION = "session.end"
@@ -150,7 +152,7 @@ SIGNED: Final = (
     | OF_ACCOUNTS
     | OF_DATA
     | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE, Action.REBUILD_CREDIT}
-    | {Action.RUN_SYNC, Action.SETTLE_LETTER, Action.RUN_INITIAL}
+    | {Action.RUN_SYNC, Action.SETTLE_LETTER, Action.RUN_INITIAL, Action.UNDO_INITIAL}
 )
 """Actions that a person's signed message asks for."""
 OF_STEPS: Final = frozenset({Action.REASSIGN_APPROVAL})

@@ -56,6 +56,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.EXIT_PARALLEL: {"cfo": ANY, "ops": ANY},
     Action.RUN_SYNC: {"ops": ANY},
     Action.RUN_INITIAL: {"ops": ANY},
+    Action.UNDO_INITIAL: {"ops": ANY},
     Action.SETTLE_LETTER: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
     Action.END_SESSION: {"admin": ANY},
     Action.READ_AUDIT: {"auditor": ANY},
