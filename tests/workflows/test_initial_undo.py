@@ -1,4 +1,4 @@
-"""What an initial sync wrote, undone: read first, then taken back where nobody has changed it since, and nothing twice."""
+"""What an initial sync wrote, undone: read first, taken back where nobody has changed it since, and nothing twice."""
 
 from __future__ import annotations
 
