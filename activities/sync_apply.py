@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from activities.heartbeat import note_progress
 from activities.sync_creating import Creating, words_of
+from activities.sync_linking import Linking
 from domain.entities.letters import NewLetter
 from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair, merge, not_taken, remembered
 from domain.entities.merge_forms import number_of
-from domain.entities.model import SideName
-from domain.entities.new_rows import is_to_be_made
-from domain.entities.sync_records import Due, Looked, key_of, parts_of
+from domain.entities.model import STATE, SideName
+from domain.entities.new_rows import is_to_be_made, is_to_be_made_in_finance
+from domain.entities.sync_records import Due, Looked, key_of, parts_of, row_without
 from dynamics.bulk import changes, finance
 from dynamics.bulk.changes import SyncPlan
 from dynamics.bulk.reader import Reader
@@ -35,6 +36,8 @@ from dynamics.core.odata import Row
 from dynamics.synced import SyncWriter
 
 AGAIN: Final = timedelta(seconds=5)
+UNKNOWN = timedelta(seconds=30)
+"""How long nothing is known of a new record whose answer was lost: Finance may still be making it."""
 LONGEST: Final = timedelta(minutes=5)
 """How long a record that people edit at this moment is left alone, at most."""
 SALES_READS: Final = 1_000
@@ -93,6 +96,8 @@ class Done:
     undone: int = 0
     created: bool = False
     finance_version: str = ""
+    before: Done | None = None
+    """What the same look came to under the key that a row has got."""
 
 
 async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: Sequence[str]) -> Records:
@@ -101,8 +106,8 @@ async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: 
     Raises:
         DynamicsError: one side cannot be read.
     """
-    parts = [parts_of(key) for key in keys]
-    there = await in_finance.together(finance.read_keys(plan, parts))
+    parts = [parts_of(key) for key in keys if not row_without(key)]
+    there = await in_finance.together(finance.read_keys(plan, parts)) if parts else []
     found: dict[str, Row] = {}
     several: set[str] = set()
     for row in (row for answer in there for row in answer.rows()):
@@ -110,7 +115,7 @@ async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: 
         if one in found:
             several.add(one)
         found[one] = row
-    here = await in_sales.together(changes.rows_of_keys(plan, parts))
+    here = await in_sales.together(changes.rows_of_keys(plan, keys))
     rows = {key: answer.rows() for key, answer in zip(keys, here, strict=True)}
     known = {key: row for key, row in found.items() if key in rows and key not in several}
     return Records(known, rows, frozenset(several))
@@ -147,7 +152,7 @@ def lone(plan: SyncPlan, due: Due, read: Records) -> Looked | None:
         cause = LetterCause.DUPLICATE
     elif known.paired and there is None and not plan.deactivates:
         cause = LetterCause.DELETED_IN_FINANCE
-    elif known.paired and there is not None and not plan.makes_anew:
+    elif known.paired and there is not None and not plan.makes_anew and not plan.retired:
         cause = LetterCause.DELETED_IN_SALES
     letters = [] if cause is None else [NewLetter(cause=cause, text=_SEVERAL if several else _OF_RECORD[cause])]
     return Looked(
@@ -180,6 +185,8 @@ class Applying:
         self._in_sales = in_sales
         self._writer = writer
         self._creating = None if plan.creation is None else Creating(plan, in_sales, writer)
+        new = plan.belongs_to
+        self._linking = None if new is None else Linking(plan, new, in_finance, in_sales, writer)
 
     async def look(self, wanted: Sequence[Due], read: Records) -> AsyncIterator[Done]:
         """Look at records as they were read, one after the other, and write what is to be; read back together.
@@ -198,6 +205,8 @@ class Applying:
             if isinstance(one, Written):
                 written.append(one)
             else:
+                if one.before is not None:
+                    yield one.before
                 yield one
             note_progress(number)
         if written:
@@ -209,19 +218,89 @@ class Applying:
             raise failed
 
     async def _look(self, due: Due, read: Records) -> Done | Written:
+        if row_without(due.key):
+            return await self._without(due, read.sales[due.key])
         alone = lone(self._plan, due, read)
         there, rows = read.finance.get(due.key), read.sales[due.key]
         if alone is not None and there is not None and self._is_to_be_made(alone):
             return await self._make(alone, there)
         if alone is not None and there is None and rows and alone.paired and self._plan.deactivates:
             return await self._set_state(alone, rows[0], _INACTIVE)
+        if alone is not None and there is not None and not rows and alone.paired and self._plan.retired:
+            return await self._retire(alone, there)
         if alone is not None or there is None:
             assert alone is not None
             return Done(alone)
-        if due.known.deactivated and rows[0].get(changes.STATE) not in (None, _ACTIVE):
+        if due.known.deactivated and rows[0].get(STATE) not in (None, _ACTIVE):
             return await self._restore(due, there, rows[0])
         pair = pair_of(self._plan, due, there, rows[0])
         return await self._write(due, there, rows[0], pair, merge(self._plan.fields, pair))
+
+    # Rows without a key
+
+    async def _without(self, due: Due, rows: Sequence[Row]) -> Done:
+        """Have a row linked with its record of Finance, which is made where there is none."""
+        gone = Looked(due=due, gone=True, agreed=frozenset({_WHOLE, *(field.name for field in self._plan.fields)}))
+        if not rows or self._linking is None:
+            return Done(gone)
+        row = rows[0]
+        if key := changes.key_in_sales(self._plan, row):
+            return await self._linked(due, key, gone)
+        as_is = Looked(due=due, sales_id=str(row[self._plan.sales.id]), sales_version=changes.version_of(row))
+        if not is_to_be_made_in_finance(due):
+            return Done(as_is)
+        try:
+            linked = await self._linking.link(row)
+        except (Unreachable, Throttled):
+            raise
+        except (Stale, Transient, UnknownOutcome):
+            # What was made is found by its mark, once Finance has finished what it was doing.
+            later = max(again_at(due), datetime.now(UTC) + UNKNOWN)
+            return Done(as_is.model_copy(update={"again_at": later}))
+        if linked.key:
+            return await self._linked(due, key_of(linked.key), gone, created=linked.created)
+        letters = tuple(self._letters(linked.findings, changes.values_of(self._plan, {}, row)))
+        later_by_itself = again_at(due) if linked.waits else None
+        done = Done(as_is.model_copy(update={"letters": letters, "again_at": later_by_itself}))
+        done.created = linked.created
+        return done
+
+    async def _linked(self, due: Due, key: str, gone: Looked, *, created: bool = False) -> Done:
+        """Look at a record under the key that its row has now: from then on its fields follow their owners."""
+        names = tuple(field.name for field in self._plan.fields)
+        now = Due(key=key, source=due.source, changed_at=due.changed_at, seen_at=due.seen_at, anew=names)
+        read = await read_both(self._plan, self._in_finance, self._in_sales, [key])
+        there, rows = read.finance.get(key), read.sales[key]
+        if there is None or len(rows) != 1:
+            return Done(gone, created=created)  # what it is then is told by the change of its key
+        pair = pair_of(self._plan, now, there, rows[0])
+        done = await self.write(now, there, rows[0], pair, merge(self._plan.fields, pair))
+        done.created = created
+        return Done(gone, before=done)
+
+    async def _retire(self, alone: Looked, there: Row) -> Done:
+        """Deactivate the record of Finance whose row Sales has deleted; nothing where it is so already."""
+        plan = self._plan
+        in_order = alone.model_copy(update={"agreed": frozenset({_WHOLE})})
+        if all(text_of(there.get(column)) == value for column, value in plan.retired.items()):
+            return Done(in_order)
+        try:
+            await self._to_finance(there, plan.retired)
+        except (Unreachable, Throttled):
+            raise
+        except (Stale, Transient, UnknownOutcome):
+            return Done(alone.model_copy(update={"again_at": again_at(alone.due)}))
+        except (Refused, NotFound, Conflict) as error:
+            letter = NewLetter(cause=LetterCause.REFUSED_BY_FINANCE, text=words_of(error))
+            return Done(alone.model_copy(update={"letters": (letter,)}))
+        return Done(in_order, to_finance=True)
+
+    async def _to_finance(self, there: Row, body: Mapping[str, Any]) -> None:
+        """Change a record on the version that was read."""
+        plan = self._plan
+        of = {plan.company_column: plan.company} if plan.company_column else {}
+        of |= dict(zip(plan.finance_key, changes.finance_key(plan, there), strict=True))
+        await self._writer.to_finance(plan.finance_set, of, dict(body), str(there.get("@odata.etag", "")))
 
     def _is_to_be_made(self, alone: Looked) -> bool:
         """Whether Sales gets a row: it has none, never had one, and the map makes them."""
@@ -252,12 +331,12 @@ class Applying:
     async def _set_state(self, as_is: Looked, row: Row, state: int) -> Done:
         """Activate or deactivate a row, on the version that was read; nothing where it is so already."""
         in_order = as_is.model_copy(update={"agreed": frozenset({_WHOLE})})
-        if row.get(changes.STATE) == state or (state == _INACTIVE and row.get(changes.STATE) != _ACTIVE):
+        if row.get(STATE) == state or (state == _INACTIVE and row.get(STATE) != _ACTIVE):
             return Done(in_order)
         note = (_GONE, _GONE_WORDS) if state == _INACTIVE else None
         entity_set, etag = self._plan.sales.entity_set, str(row.get("@odata.etag", ""))
         try:
-            await self._writer.to_sales(entity_set, as_is.sales_id, {changes.STATE: state}, etag, note)
+            await self._writer.to_sales(entity_set, as_is.sales_id, {STATE: state}, etag, note)
         except (Unreachable, Throttled):
             raise
         except (Stale, Transient, UnknownOutcome):
@@ -383,10 +462,7 @@ class Applying:
         plan = self._plan
         fields = {field.name: field for field in plan.fields}
         if side == "finance":
-            of = {plan.company_column: plan.company} if plan.company_column else {}
-            of |= dict(zip(plan.finance_key, changes.finance_key(plan, there), strict=True))
-            body = {fields[name].finance: value for name, value in wanted.items()}
-            await self._writer.to_finance(plan.finance_set, of, body, str(there.get("@odata.etag", "")))
+            await self._to_finance(there, {fields[name].finance: value for name, value in wanted.items()})
             return
         body = {fields[name].sales: value for name, value in wanted.items()}
         undone = [name for name in merged.undone if name in wanted]
