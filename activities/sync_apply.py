@@ -96,6 +96,8 @@ class Done:
     undone: int = 0
     created: bool = False
     finance_version: str = ""
+    unknown: bool = False
+    """Nothing is known of what was sent: it is looked for later."""
     before: Done | None = None
     """What the same look came to under the key that a row has got."""
 
@@ -256,7 +258,7 @@ class Applying:
         except (Stale, Transient, UnknownOutcome):
             # What was made is found by its mark, once Finance has finished what it was doing.
             later = max(again_at(due), datetime.now(UTC) + UNKNOWN)
-            return Done(as_is.model_copy(update={"again_at": later}))
+            return Done(as_is.model_copy(update={"again_at": later}), unknown=True)
         if linked.key:
             return await self._linked(due, key_of(linked.key), gone, created=linked.created)
         letters = tuple(self._letters(linked.findings, changes.values_of(self._plan, {}, row)))
