@@ -11,13 +11,14 @@ from typing import Any, Final
 from activities.heartbeat import note_progress
 from activities.sync_creating import Creating, words_of
 from activities.sync_linking import Linking
+from activities.sync_reading import WHOLE, Records, lone, pair_of, read_both
 from domain.entities.letters import NewLetter
 from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair, merge, not_taken, remembered
 from domain.entities.merge_forms import number_of
 from domain.entities.model import STATE, SideName
 from domain.entities.new_rows import is_to_be_made, is_to_be_made_in_finance
-from domain.entities.sync_records import Due, Looked, key_of, parts_of, row_without
-from dynamics.bulk import changes, finance
+from domain.entities.sync_records import Due, Looked, key_of, row_without
+from dynamics.bulk import changes
 from dynamics.bulk.changes import SyncPlan
 from dynamics.bulk.reader import Reader
 from dynamics.bulk.texts import text_of
@@ -42,7 +43,6 @@ LONGEST: Final = timedelta(minutes=5)
 """How long a record that people edit at this moment is left alone, at most."""
 SALES_READS: Final = 1_000
 SIDES: Final[tuple[SideName, ...]] = ("finance", "sales")
-_WHOLE: Final = ""
 
 _REFUSED: Final[Mapping[SideName, LetterCause]] = {
     "finance": LetterCause.REFUSED_BY_FINANCE,
@@ -54,16 +54,6 @@ def again_at(due: Due) -> datetime:
     """When a record is looked at again that somebody edits at this moment, or of which nothing is known."""
     rest: timedelta = min(AGAIN * 2 ** min(due.tries, 10), LONGEST)
     return datetime.now(UTC) + rest
-
-
-@dataclass
-class Records:
-    """Records of both sides by their key."""
-
-    finance: dict[str, Row]
-    sales: dict[str, list[Row]]
-    several: frozenset[str] = frozenset()
-    """Keys that several records of Finance have: nobody can say which of them is meant, and none is in ``finance``."""
 
 
 @dataclass
@@ -100,81 +90,6 @@ class Done:
     """Nothing is known of what was sent: it is looked for later."""
     before: Done | None = None
     """What the same look came to under the key that a row has got."""
-
-
-async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: Sequence[str]) -> Records:
-    """The records of keys on both sides; a request each.
-
-    Raises:
-        DynamicsError: one side cannot be read.
-    """
-    parts = [parts_of(key) for key in keys if not row_without(key)]
-    there = await in_finance.together(finance.read_keys(plan, parts)) if parts else []
-    found: dict[str, Row] = {}
-    several: set[str] = set()
-    for row in (row for answer in there for row in answer.rows()):
-        one = key_of(changes.finance_key(plan, row))
-        if one in found:
-            several.add(one)
-        found[one] = row
-    here = await in_sales.together(changes.rows_of_keys(plan, keys))
-    rows = {key: answer.rows() for key, answer in zip(keys, here, strict=True)}
-    known = {key: row for key, row in found.items() if key in rows and key not in several}
-    return Records(known, rows, frozenset(several))
-
-
-def pair_of(plan: SyncPlan, due: Due, there: Row, row: Row) -> Pair:
-    """Both sides' values of a record, with what is known of it."""
-    now = changes.values_of(plan, there, row)
-    currency = now[plan.currency].finance if plan.currency else ""
-    return Pair(
-        now=now,
-        last=due.known.fields,
-        sales_at=_moment(row.get(plan.modified)),
-        currency=currency,
-        said={name: said for name, said in due.said.items() if name in now},
-        anew=frozenset(due.anew),
-    )
-
-
-def lone(plan: SyncPlan, due: Due, read: Records) -> Looked | None:
-    """What a look comes to where there are not one record and one row; None: there are.
-
-    A record that only one side has is left to the steps that create it, unless both sides had it.
-    """
-    known = due.known
-    there, rows, several = read.finance.get(due.key), read.sales[due.key], due.key in read.several
-    if there is not None and len(rows) == 1:
-        return None
-    if there is None and not rows and not several:
-        return Looked(due=due, gone=True, agreed=frozenset({_WHOLE, *(field.name for field in plan.fields)}))
-    row = rows[0] if len(rows) == 1 else None
-    cause = None
-    if len(rows) > 1 or several:
-        cause = LetterCause.DUPLICATE
-    elif known.paired and there is None and not plan.deactivates:
-        cause = LetterCause.DELETED_IN_FINANCE
-    elif known.paired and there is not None and not plan.makes_anew and not plan.retired:
-        cause = LetterCause.DELETED_IN_SALES
-    letters = [] if cause is None else [NewLetter(cause=cause, text=_SEVERAL if several else _OF_RECORD[cause])]
-    return Looked(
-        due=due,
-        sales_id="" if row is None else str(row[plan.sales.id]),
-        paired=known.paired,
-        deactivated=known.deactivated,
-        fields=known.fields,
-        sales_version=0 if row is None else changes.version_of(row),
-        content="" if there is None else changes.content_of(plan, there),
-        letters=tuple(letters),
-    )
-
-
-_SEVERAL: Final = "Several records of Finance have this key; none of them is taken over"
-_OF_RECORD: Final[Mapping[LetterCause, str]] = {
-    LetterCause.DUPLICATE: "Several rows of Sales have this key; none of them is written",
-    LetterCause.DELETED_IN_FINANCE: "Finance has the record no more; the row of Sales stays as it is",
-    LetterCause.DELETED_IN_SALES: "Sales has the row no more; the record of Finance stays as it is",
-}
 
 
 class Applying:
@@ -242,7 +157,7 @@ class Applying:
 
     async def _without(self, due: Due, rows: Sequence[Row]) -> Done:
         """Have a row linked with its record of Finance, which is made where there is none."""
-        gone = Looked(due=due, gone=True, agreed=frozenset({_WHOLE, *(field.name for field in self._plan.fields)}))
+        gone = Looked(due=due, gone=True, agreed=frozenset({WHOLE, *(field.name for field in self._plan.fields)}))
         if not rows or self._linking is None:
             return Done(gone)
         row = rows[0]
@@ -283,7 +198,7 @@ class Applying:
     async def _retire(self, alone: Looked, there: Row) -> Done:
         """Deactivate the record of Finance whose row Sales has deleted; nothing where it is so already."""
         plan = self._plan
-        in_order = alone.model_copy(update={"agreed": frozenset({_WHOLE})})
+        in_order = alone.model_copy(update={"agreed": frozenset({WHOLE})})
         if all(text_of(there.get(column)) == value for column, value in plan.retired.items()):
             return Done(in_order)
         try:
@@ -332,7 +247,7 @@ class Applying:
 
     async def _set_state(self, as_is: Looked, row: Row, state: int) -> Done:
         """Activate or deactivate a row, on the version that was read; nothing where it is so already."""
-        in_order = as_is.model_copy(update={"agreed": frozenset({_WHOLE})})
+        in_order = as_is.model_copy(update={"agreed": frozenset({WHOLE})})
         if row.get(STATE) == state or (state == _INACTIVE and row.get(STATE) != _ACTIVE):
             return Done(in_order)
         note = (_GONE, _GONE_WORDS) if state == _INACTIVE else None
@@ -384,7 +299,7 @@ class Applying:
             sales_version=changes.version_of(row),
             content=changes.content_of(self._plan, there),
             letters=tuple(self._letters([*findings, *missed], shown)),
-            agreed=frozenset({_WHOLE, *agreed}),
+            agreed=frozenset({WHOLE, *agreed}),
         )
 
     async def write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
@@ -501,10 +416,3 @@ def _undone(name: str, now: Both) -> str:
         f"{label}: {now.sales or 'nothing'} was changed back to what Finance has, {now.finance or 'nothing'}. Finance "
         "owns this field: have it changed there, and it is shown here."
     )
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(value)) if value else None
-    except ValueError:
-        return None

@@ -18,8 +18,9 @@ from temporalio import activity
 
 from activities.comparing import in_words
 from activities.map_looks import MapLooks
-from activities.sync_apply import Applying, Done, Records, lone, pair_of, read_both
+from activities.sync_apply import Applying, Done
 from activities.sync_creating import values_of_new
+from activities.sync_reading import Records, lone, pair_of, read_both
 from activities.sync_signatures import (
     Applied,
     ApplyChanges,

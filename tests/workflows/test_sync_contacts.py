@@ -11,7 +11,8 @@ from datetime import timedelta
 import pytest
 
 from activities import sync_apply
-from activities.sync_apply import Applying, Records
+from activities.sync_apply import Applying
+from activities.sync_reading import Records
 from activities.sync_signatures import OfSync
 from domain.entities.merge import LetterCause
 from domain.entities.new_rows import mark_of

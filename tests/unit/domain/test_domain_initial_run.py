@@ -8,7 +8,7 @@ import pytest
 
 from domain.entities.gate import Limits, Verdict, may_begin
 from domain.entities.initial import Action, Change, DryRun, PlanFigures, PlannedRecord, Why
-from domain.entities.initial_run import InitialRunView, PageWritten, Standing, WrittenAs, held
+from domain.entities.initial_run import InitialRunView, PageWritten, Standing, WrittenAs, held, held_to_link
 from domain.entities.initial_said import said_to_initial
 from domain.entities.merge import Both
 from domain.entities.merge_forms import SyncedField
