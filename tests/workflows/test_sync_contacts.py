@@ -49,7 +49,9 @@ async def test_a_contact_of_sales_is_made_in_finance_once(world_of: MakeWorld) -
         party = world.customer(one)["PartyNumber"]
         known = {"dataAreaId": "usmf", "AssociatedPartyNumber": party, "FirstName": "Lee", "LastName": "Known"}
         world.sandbox.finance.create("ContactPersons", known | {"PrimaryPhoneNumber": "1"})
+        world.sandbox.clock.offset -= timedelta(minutes=1)
         before = contact(world, ids[one], "Before")
+        world.sandbox.clock.offset += timedelta(minutes=1)
         assert (await world.start()).letters == {}
 
         made = contact(world, ids[one], "Oh", emailaddress1="oh@example.com")
