@@ -34,7 +34,7 @@ q2c initial customer --company usmf
 q2c initial customer --company usmf --results ./results
     what became of every record, as CSV, XLSX and HTML
 
-q2c initial customer --company usmf --undo RUN --reason "wrong group" \
+q2c initial customer --company usmf --undo RUN --reason … \
   --token-file token
     reads what undoing that run would do and waits; --do go-on undoes it,
     and --results lists both. RUN is what `q2c initial` shows of the run

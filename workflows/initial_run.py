@@ -121,16 +121,14 @@ class RunInitialSync(SpokenTo):
 
     async def _write(self) -> None:
         view, began = self._view, workflow.now()
-        what, does = InitialRunActivities.write_initial_page, "Write"
-        if view.undoes:
-            what, does = InitialUndoActivities.undo_initial_page, "Undo"
+        of = WritePage(**self._of.model_dump(), dry_run=view.dry_run, map_hash=view.map_hash, page=view.next_page)
+        about = f"page {view.next_page + 1} of {view.pages}"
         if view.looks:
-            what, does = InitialUndoActivities.look_at_undo, "Read"
-        page = await self._finance(
-            what,
-            WritePage(**self._of.model_dump(), dry_run=view.dry_run, map_hash=view.map_hash, page=view.next_page),
-            f"{does} page {view.next_page + 1} of {view.pages}",
-        )
+            page = await self._finance(InitialUndoActivities.look_at_undo, of, f"Read {about}")
+        elif view.undoes:
+            page = await self._finance(InitialUndoActivities.undo_initial_page, of, f"Undo {about}")
+        else:
+            page = await self._finance(InitialRunActivities.write_initial_page, of, f"Write {about}")
         self._view = view.plus(page, workflow.now() - began)
         self._measure()
 

@@ -120,7 +120,7 @@ class InitialWorld(SyncWorld):
             await asyncio.sleep(0.05)
         return view
 
-    async def refused(self, person: Person, undo: str) -> str:
+    async def not_undone(self, person: Person, undo: str) -> str:
         """The code with which an undo is not begun; the run that said so has ended."""
         outcome = await self.tell(person, "begin", undo=undo)
         assert not outcome.accepted

@@ -1,4 +1,4 @@
-"""What an initial sync wrote, undone: read first, then taken back where nobody has changed it since, and nothing twice."""
+"""What an initial sync wrote, undone: read first, taken back where nobody has changed it since, and nothing twice."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_what_nobody_changed_since_goes_back_and_the_rest_is_listed(world_
     async with world_of(rows) as world:
         run = await world.allowed()
         of = run.run_id
-        assert await world.refused(OTTO, of) == "UNDO_NOT_POSSIBLE", "it was never carried out"
+        assert await world.not_undone(OTTO, of) == "UNDO_NOT_POSSIBLE", "it was never carried out"
         assert (await world.tell(OTTO, "begin")).accepted
         await world.stands(lambda view: not view.goes_on)
         made = {str(row["accountnumber"]): str(row["accountid"]) for row in world.sandbox.dataverse.rows("account")}
@@ -54,8 +54,8 @@ async def test_what_nobody_changed_since_goes_back_and_the_rest_is_listed(world_
         world.in_sales(ids[edited], paymenttermscode=4)
         writes = world.writes()
 
-        assert await world.refused(RITA, of) == "NO_AUTHORITY"
-        assert await world.refused(OTTO, "another") == "UNDO_NOT_POSSIBLE"
+        assert await world.not_undone(RITA, of) == "NO_AUTHORITY"
+        assert await world.not_undone(OTTO, "another") == "UNDO_NOT_POSSIBLE"
         assert (await world.tell(OTTO, "begin", undo=of)).accepted
         view = await world.stands(lambda view: view.status == "asking", undoes=True)
         assert view.would == {WrittenAs.RESTORED: 4, WrittenAs.STAYS: 2, WrittenAs.DEACTIVATED: 1}
@@ -86,7 +86,7 @@ async def test_what_nobody_changed_since_goes_back_and_the_rest_is_listed(world_
 
         world.sandbox.desk.faults.replace([])
         writes = world.writes()
-        assert await world.refused(OTTO, of) == "UNDO_NOT_POSSIBLE", "once"
+        assert await world.not_undone(OTTO, of) == "UNDO_NOT_POSSIBLE", "once"
         none = await world.tell(OTTO, "begin")
         assert (none.code, "undone" in none.detail) == ("GATE_NOT_OPEN", True)
         await world.start()
