@@ -110,6 +110,7 @@ class Dataverse:
         *,
         clock: Clock | None = None,
         organization_name: str = "contoso",
+        organization_type: str = "CustomerTest",
         limits: Limits | None = None,
         sales_order_integration: bool = False,
         pricing_decimal_precision: int = 2,
@@ -124,6 +125,7 @@ class Dataverse:
             origin: Its address without trailing slash, also the audience of its tokens.
             clock: The simulated world's time.
             organization_name: The environment's domain name, told in webhooks.
+            organization_type: What kind of environment it says it is; `Customer` is production.
             limits: Of service protection; Microsoft's own where absent.
             sales_order_integration: `organization.issopintegrationenabled`: what an `isintegrationuser` writes is kept.
             pricing_decimal_precision: `organization.pricingdecimalprecision`, decimals of a price per unit, 0 to 10.
@@ -135,6 +137,7 @@ class Dataverse:
         """
         self.origin = origin.rstrip("/")
         self.organization_name = organization_name
+        self.organization_type = organization_type
         self.db = Database(clock)
         self.schema = load_schema()
         self.reader = Reader(self.db, self.schema, self.origin + ROOT)
