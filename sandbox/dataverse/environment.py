@@ -103,6 +103,8 @@ class Dataverse:
 
     _kept_schema: tuple[int, bytes | None] = (0, None)
     """The schema's version, and what of it lasts (`kept`)."""
+    organization_type = "CustomerTest"
+    """What kind of environment it says it is: a sandbox; `Customer` is production (OrganizationType EnumType)."""
 
     def __init__(
         self,
@@ -110,7 +112,6 @@ class Dataverse:
         *,
         clock: Clock | None = None,
         organization_name: str = "contoso",
-        organization_type: str = "CustomerTest",
         limits: Limits | None = None,
         sales_order_integration: bool = False,
         pricing_decimal_precision: int = 2,
@@ -125,7 +126,6 @@ class Dataverse:
             origin: Its address without trailing slash, also the audience of its tokens.
             clock: The simulated world's time.
             organization_name: The environment's domain name, told in webhooks.
-            organization_type: What kind of environment it says it is; `Customer` is production.
             limits: Of service protection; Microsoft's own where absent.
             sales_order_integration: `organization.issopintegrationenabled`: what an `isintegrationuser` writes is kept.
             pricing_decimal_precision: `organization.pricingdecimalprecision`, decimals of a price per unit, 0 to 10.
@@ -137,7 +137,6 @@ class Dataverse:
         """
         self.origin = origin.rstrip("/")
         self.organization_name = organization_name
-        self.organization_type = organization_type
         self.db = Database(clock)
         self.schema = load_schema()
         self.reader = Reader(self.db, self.schema, self.origin + ROOT)
