@@ -1,4 +1,6 @@
-"""What the activities of a real initial sync are called, take and answer; they stand in ``initial_writing``.
+"""What the activities of a real initial sync, and of its undo, are called, take and answer.
+
+They stand in ``initial_writing`` and ``initial_undoing``.
 
 Records never pass through a workflow: the plan lies in pages, and what became of each record does too.
 """
@@ -50,6 +52,12 @@ class WritePage(OfPlan):
     page: int = Field(ge=0)
 
 
+class OfUndo(OfInitialRun):
+    """Which run is undone."""
+
+    dry_run: str = Field(max_length=100, description="Whose plan was carried out")
+
+
 class SeedSome(OfPlan):
     """Some records that agreed."""
 
@@ -83,3 +91,17 @@ class InitialRunActivities(Protocol):
 
     async def leave_writing(self, ask: OfInitialRun) -> LeftWriting:
         """Let the sync write again."""
+
+
+@declares_activities
+class InitialUndoActivities(Protocol):
+    """What undoes one (task queue q2c-finance-bulk)."""
+
+    async def open_initial_undo(self, ask: OfUndo) -> OpenedRun:
+        """Look whether what a run kept is there, and by the map in force; no request to write."""
+
+    async def look_at_undo(self, ask: WritePage) -> PageWritten:
+        """Read the records of a page, and keep what would become of them; nothing is written."""
+
+    async def undo_initial_page(self, ask: WritePage) -> PageWritten:
+        """Undo the records of a page that are as the run left them, and read them back."""

@@ -21,6 +21,7 @@ from activities import initial_seeds
 from activities.comparing import in_words
 from activities.failures import refused
 from activities.heartbeat import note_progress
+from activities.initial_following import Followed
 from activities.initial_run_signatures import (
     InitialRunActivities,
     LeftWriting,
@@ -37,7 +38,7 @@ from activities.sync_creating import Creating
 from activities.sync_signatures import OfSync
 from activities.syncing import Plans
 from domain.entities.gate import Limits, may_begin
-from domain.entities.initial import Action, DryRun, PlannedRecord
+from domain.entities.initial import Action, PlannedRecord
 from domain.entities.initial_run import PageWritten, WrittenAs, WrittenRecord, held
 from domain.entities.letters import NewLetter
 from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair
@@ -52,9 +53,8 @@ from dynamics.synced import SyncWriter
 from ledger.carried_out import CarriedOut
 from ledger.initial_ledger import InitialLedger
 from ledger.plans import Plan, PlanGone
-from runs.calls import RunError
-from runs.syncs import Syncs
 
+UNDONE_PLAN: Final = "What this plan wrote was undone, or is: begin with another dry run."
 TURNS: Final = 3
 """How often records of a page are read again that somebody edits at this moment."""
 
@@ -101,7 +101,7 @@ class InitialWriting(InitialRunActivities):
         in_sales: Reader,
         writer: SyncWriter,
         ledger: InitialLedger,
-        syncs: Syncs,
+        followed: Followed,
         limits: Limits,
         data_dir: Path,
     ) -> None:
@@ -111,7 +111,7 @@ class InitialWriting(InitialRunActivities):
         self._in_sales = in_sales
         self._writer = writer
         self._ledger = ledger
-        self._syncs = syncs
+        self._followed = followed
         self._limits = limits
         self._data_dir = data_dir
 
@@ -131,10 +131,13 @@ class InitialWriting(InitialRunActivities):
                 found = await asyncio.to_thread(Plan, self._data_dir, run)
             except PlanGone as error:
                 return OpenedRun(code=Refusal.GATE_NOT_OPEN, why=str(error))
-            code, why = await self._alone(of, ask.writer)
+            pages = CarriedOut(self._data_dir, ask.entity, ask.company, run.run_id)
+            if await asyncio.to_thread(pages.is_undone):
+                return OpenedRun(code=Refusal.GATE_NOT_OPEN, why=UNDONE_PLAN)
+            code, why = await self._followed.alone(of, ask.writer)
             if code is not None:
                 return OpenedRun(code=code, why=why)
-            cut = await asyncio.to_thread(self._pages_of(ask, run).cut, found, self._limits.canary)
+            cut = await asyncio.to_thread(pages.cut, found, self._limits.canary)
             return OpenedRun(
                 map_hash=run.map_hash,
                 plan_hash=run.plan_hash,
@@ -144,18 +147,6 @@ class InitialWriting(InitialRunActivities):
                 pages=cut.pages,
                 left_alone=run.figures.blocked,
             )
-
-    async def _alone(self, of: Of, writer: str) -> tuple[Refusal | None, str]:
-        """Be the only one that writes, or say who does. A sync that begins later rests for as long."""
-        if other := await self._ledger.take(of, writer, datetime.now(UTC)):
-            return Refusal.INITIAL_RUNS, other
-        try:
-            if not await self._syncs.writes(of.entity, of.company):
-                return None, ""
-        except RunError as error:
-            raise ApplicationError(str(error), type=FailureType.TRANSIENT) from error
-        await self._ledger.leave(of, writer)
-        return Refusal.SYNC_RUNS, f"q2c sync stop {of.entity} --company {of.company}"
 
     @activity.defn(name="leave_writing")
     async def leave_writing(self, ask: OfInitialRun) -> LeftWriting:
@@ -168,31 +159,12 @@ class InitialWriting(InitialRunActivities):
     async def seed_agreed(self, ask: SeedSome) -> Seeded:
         """See the signature."""
         with in_words(PlanGone):
-            plan, run = await self._of(ask)
+            plan, run = await self._followed.of(ask)
             found = await asyncio.to_thread(Plan, self._data_dir, run)
             names = [each.name for each in plan.fields]
             some = await asyncio.to_thread(initial_seeds.some, found, names, ask.after)
             known = await self._ledger.seed(Of(ask.entity, ask.company), some.records)
             return Seeded(known=known, after=some.after, more=some.more)
-
-    async def _of(self, ask: OfPlan) -> tuple[SyncPlan, DryRun]:
-        """What a run follows, as long as nothing of it was changed and nobody else writes."""
-        of = Of(ask.entity, ask.company)
-        plan, resting = await self._plans.of(OfSync(entity=ask.entity, company=ask.company))
-        if resting:
-            raise refused(FailureType.REFUSED, resting)
-        if plan.map_hash != ask.map_hash:
-            raise refused(FailureType.REFUSED, f"The map of {ask.entity} was changed meanwhile: begin with a dry run.")
-        code, who = await self._alone(of, ask.writer)
-        if code is not None:
-            raise refused(FailureType.REFUSED, f"{code.sentence} {who}")
-        run = await self._ledger.dry_run(ask.dry_run)
-        if run is None:
-            raise refused(FailureType.REFUSED, f"The dry run {ask.dry_run} is not known any more.")
-        return plan, run
-
-    def _pages_of(self, ask: OfInitialRun, run: DryRun) -> CarriedOut:
-        return CarriedOut(self._data_dir, ask.entity, ask.company, run.run_id)
 
     # A page
 
@@ -204,7 +176,9 @@ class InitialWriting(InitialRunActivities):
             known = await asyncio.to_thread(pages.kept, ask.page)
             if known is not None:
                 return known
-            plan, _ = await self._of(ask)
+            if await asyncio.to_thread(pages.is_undone):
+                raise refused(FailureType.REFUSED, UNDONE_PLAN)
+            plan, _ = await self._followed.of(ask)
             records = await asyncio.to_thread(pages.page, ask.page)
             begun = await asyncio.to_thread(pages.begun, ask.page)
             page = _Page(plan, frozenset(begun.keys if begun else ()))
@@ -242,7 +216,8 @@ class InitialWriting(InitialRunActivities):
                 await self._keep(ask, page, self._shown(page, due, there, rows[0]))
                 if record.at in page.began:
                     written = WrittenAs.CREATED if record.action is Action.CREATE else WrittenAs.UPDATED
-            page.results[record.at] = _result(record, written, stands.why, ids[0] if len(ids) == 1 else "")
+            version = changes.version_of(rows[0]) if len(rows) == 1 else 0
+            page.results[record.at] = _result(record, written, stands.why, ids[0] if len(ids) == 1 else "", version)
         return wanted
 
     async def _write(self, ask: OfPlan, page: _Page, wanted: Sequence[_Open]) -> list[PlannedRecord]:
@@ -281,6 +256,7 @@ class InitialWriting(InitialRunActivities):
         there, rows = read.finance.get(key), read.sales[key]
         if sent.stale:
             return False
+        version = changes.version_of(rows[0]) if len(rows) == 1 else 0
         if there is None or len(rows) != 1:
             looked = _alone(page.plan, of, there, rows, sent.findings)
         else:
@@ -293,7 +269,7 @@ class InitialWriting(InitialRunActivities):
         elif looked.letters or not planned <= looked.agreed:
             written = WrittenAs.DIFFERS
         text = "; ".join(dict.fromkeys(letter.text or letter.cause.value for letter in looked.letters))
-        page.results[key] = _result(of.record, written, text, looked.sales_id)
+        page.results[key] = _result(of.record, written, text, looked.sales_id, version)
         return True
 
     def _shown(
@@ -350,7 +326,7 @@ def _alone(plan: SyncPlan, of: _Open, there: Row | None, rows: Sequence[Row], fi
     )
 
 
-def _result(record: PlannedRecord, written: WrittenAs, text: str, sales_id: str) -> WrittenRecord:
+def _result(record: PlannedRecord, written: WrittenAs, text: str, sales_id: str, version: int) -> WrittenRecord:
     return WrittenRecord(
         key=record.key,
         sales_id=sales_id or next(iter(record.sales_ids), ""),
@@ -358,4 +334,5 @@ def _result(record: PlannedRecord, written: WrittenAs, text: str, sales_id: str)
         written=written,
         text=text[:1_000],
         changes=record.changes,
+        sales_version=version,
     )

@@ -34,6 +34,11 @@ q2c initial customer --company usmf
 q2c initial customer --company usmf --results ./results
     what became of every record, as CSV, XLSX and HTML
 
+q2c initial customer --company usmf --undo RUN --reason … \
+  --token-file token
+    reads what undoing that run would do and waits; --do go-on undoes it,
+    and --results lists both. RUN is what `q2c initial` shows of the run
+
 docs/initial-sync.md says what each action means, and what comes next.
 """
 
@@ -57,6 +62,9 @@ DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would 
 DoOption = Annotated[
     Word | None, typer.Option("--do", help="With --token-file: not to begin, but to rest, go on or end.")
 ]
+UndoOption = Annotated[
+    str, typer.Option("--undo", metavar="RUN", help="Not the run, but what undoes it; RUN as its status shows it.")
+]
 WhyOption = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit.")]
 ProofOption = Annotated[
     Path | None,
@@ -76,6 +84,7 @@ def initial(
     reason: WhyOption = "",
     token_file: ProofOption = None,
     results: ResultsOption = None,
+    undo: UndoOption = "",
     json: JsonOption = False,
 ) -> None:
     """Plan the first sync of an entity, record by record, and carry the plan out.
@@ -85,8 +94,8 @@ def initial(
     code is 1 where records are left to people, and where a run failed.
     """
     if dry_run:
-        if token_file or results:
-            fail("--dry-run writes nothing: leave out --token-file and --results. Nothing was begun.")
+        if token_file or results or undo:
+            fail("--dry-run writes nothing: leave out --token-file, --results and --undo. Nothing was begun.")
         from cli import initial_work
 
         raise typer.Exit(initial_work.dry_run(entity, company, out, as_json=json))
@@ -97,6 +106,8 @@ def initial(
     if token_file is None:
         if do is not None or reason:
             fail("--do and --reason need --token-file: what a person says is signed. Nothing was begun.")
-        raise typer.Exit(work.status(entity, company, results, as_json=json))
+        raise typer.Exit(work.status(entity, company, results, undo, as_json=json))
     body = {"do": do.value.replace("-", "_") if do else "begin", "reason": printable(reason)}
+    if undo:
+        body["run"] = printable(undo)
     raise typer.Exit(work.say(entity, company, body, token_file, as_json=json))

@@ -25,7 +25,7 @@ from domain.deal_state import DealState, OrderStatus
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.entities.data_words import RIGHTS as RIGHTS_OF_DATA
 from domain.entities.history_run import RUN_HISTORY
-from domain.entities.initial_said import RUN_INITIAL
+from domain.entities.initial_said import RUN_INITIAL, UNDO_INITIAL
 from domain.entities.map_change_said import RIGHTS as RIGHTS_OF_MAPS
 from domain.entities.sync_said import RUN_SYNC, SETTLE_LETTER
 from domain.facts import Fact
@@ -77,6 +77,7 @@ RIGHT_OF: Final[dict[str, Action]] = {
     RUN_HISTORY: Action.RUN_SYNC,
     SETTLE_LETTER: Action.SETTLE_LETTER,
     RUN_INITIAL: Action.RUN_INITIAL,
+    UNDO_INITIAL: Action.UNDO_INITIAL,
     **RIGHTS_OF_ACCOUNTS,
     **RIGHTS_OF_DATA,
     **RIGHTS_OF_MAPS,

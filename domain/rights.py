@@ -70,6 +70,8 @@ class Action(StrEnum):
     """Say what a value is to be that both systems do not agree on, or approve what somebody else said."""
     RUN_INITIAL = "initial.run"
     """Have the plan of an initial sync carried out, and have that rest, go on or end."""
+    UNDO_INITIAL = "initial.undo"
+    """Have what an initial sync wrote taken back."""
     REBUILD_CREDIT = "credit.rebuild"
     """Compare a company's credit ledgers with deals and Finance, and have them made anew."""
     END_SESSION = "session.end"
@@ -100,7 +102,9 @@ class Action(StrEnum):
     APPROVE_MAP = "map.approve"
     """Be one of the two who approve it, or refuse it."""
     ACTIVATE_MAP = "map.activate"
-    """Put an approved map in force, and the former one in force again."""
+    """Put an approved map in force."""
+    ROLL_BACK_MAP = "map.rollback"
+    """Put the former map in force again, which takes back what the change wrote."""
     EXIT_PARALLEL = "parallel.exit"
     """Be one of the two who end a company's parallel run."""
 
@@ -138,6 +142,7 @@ OF_DATA: Final = frozenset(
         Action.PROPOSE_MAP,
         Action.APPROVE_MAP,
         Action.ACTIVATE_MAP,
+        Action.ROLL_BACK_MAP,
         Action.EXIT_PARALLEL,
     }
 )
@@ -147,7 +152,7 @@ SIGNED: Final = (
     | OF_ACCOUNTS
     | OF_DATA
     | {Action.DELEGATE_OWN, Action.DELEGATE_ANY, Action.DISMISS_LATE, Action.REBUILD_CREDIT}
-    | {Action.RUN_SYNC, Action.SETTLE_LETTER, Action.RUN_INITIAL}
+    | {Action.RUN_SYNC, Action.SETTLE_LETTER, Action.RUN_INITIAL, Action.UNDO_INITIAL}
 )
 """Actions that a person's signed message asks for."""
 OF_STEPS: Final = frozenset({Action.REASSIGN_APPROVAL})

@@ -1,4 +1,4 @@
-"""What carrying out a plan leaves in the folder of data: the plan cut into pages, and what became of each record."""
+"""What carrying out a plan, or undoing that, leaves in the folder of data: the plan in pages, and what became of it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,32 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pyarrow.parquet as pq
 
 from domain.entities.initial import Action, PlannedRecord
-from domain.entities.initial_run import MOST_FOUND, PAGE_RECORDS, TROUBLE, WRITTEN, PageWritten, WrittenRecord, place_of
+from domain.entities.initial_run import (
+    MOST_FOUND,
+    PAGE_RECORDS,
+    TROUBLE,
+    WRITTEN,
+    PageWritten,
+    WrittenAs,
+    WrittenRecord,
+    place_of,
+)
+from domain.entities.initial_undo import wrote
 from domain.record import Record
 from ledger.pages import Pages
 from ledger.plans import Plan
 
 ABANDONED: Final = timedelta(days=30)
 """After which what a run left is removed when the next one of the entity in the company begins."""
-_COLUMNS: Final = ("key", "sales_id", "action", "written", "text", "content")
+_COLUMNS: Final = ("key", "sales_id", "action", "written", "text", "content", "sales_version")
+Kind = Literal["written", "looked", "undone"]
+"""What became of records: carried out, as an undo would have it, and undone."""
+_BEGUN: Final[dict[Kind, str]] = {"written": "begun", "looked": "looking", "undone": "undoing"}
 
 
 class Cut(Record):
@@ -87,18 +100,41 @@ class CarriedOut:
         """The records of a page."""
         return [PlannedRecord.model_validate_json(each) for each in self._column("work", number, "content")]
 
-    def begun(self, number: int) -> Begun | None:
+    def begun(self, number: int, kind: Kind = "written") -> Begun | None:
         """What was to be written when a page was begun; None: it was not yet."""
-        found: Begun | None = self._pages.noted(f"begun-{number:05d}", Begun)
+        found: Begun | None = self._pages.noted(f"{_BEGUN[kind]}-{number:05d}", Begun)
         return found
 
-    def begin(self, number: int, keys: Sequence[str]) -> Begun:
+    def begin(self, number: int, keys: Sequence[str], kind: Kind = "written") -> Begun:
         """Note what is to be written of a page, before any of it is."""
         begun = Begun(keys=tuple(keys))
-        self._pages.note(f"begun-{number:05d}", begun)
+        self._pages.note(f"{_BEGUN[kind]}-{number:05d}", begun)
         return begun
 
-    def keep(self, number: int, records: Sequence[WrittenRecord], letters: int) -> PageWritten:
+    # Undoing it
+
+    def pages(self) -> int:
+        """Into how many pages the plan was cut; none: it never was here."""
+        cut: Cut | None = self._pages.noted("cut", Cut)
+        return cut.pages if cut is not None else 0
+
+    def is_undone(self) -> bool:
+        """Whether undoing it was begun: from then on its plan is carried out no further."""
+        return self.begun(0, "undone") is not None
+
+    def wrote(self, number: int) -> list[tuple[str, WrittenRecord]]:
+        """Records of a page of which a run may have written something, by their key; also of a page it never ended."""
+        records = self.page(number)
+        if self._pages.manifest(f"written-{number:05d}") is not None:
+            became = zip(records, self._written(number, "written"), strict=True)
+            return [(record.at, each) for record, each in became if wrote(each)]
+        begun = self.begun(number)
+        tried = frozenset(begun.keys if begun is not None else ())
+        return [(record.at, _tried(record)) for record in records if record.at in tried]
+
+    # What became
+
+    def keep(self, number: int, records: Sequence[WrittenRecord], letters: int, kind: Kind = "written") -> PageWritten:
         """Keep what became of a page: from then on nothing of it is looked at again."""
         rows = [
             {
@@ -108,27 +144,29 @@ class CarriedOut:
                 "written": each.written.value,
                 "text": each.text,
                 "content": json.dumps([change.model_dump(mode="json") for change in each.changes]),
+                "sales_version": str(each.sales_version),
             }
             for each in records
         ]
-        self._pages.note(f"letters-{number:05d}", Letters(number=letters))
-        self._pages.write(f"written-{number:05d}", _COLUMNS, rows)
+        if kind == "written":
+            self._pages.note(f"letters-{number:05d}", Letters(number=letters))
+        self._pages.write(f"{kind}-{number:05d}", _COLUMNS, rows)
         return _counted(records, letters)
 
-    def kept(self, number: int) -> PageWritten | None:
+    def kept(self, number: int, kind: Kind = "written") -> PageWritten | None:
         """What became of a page; None: it is not known yet."""
-        if self._pages.manifest(f"written-{number:05d}") is None:
+        if self._pages.manifest(f"{kind}-{number:05d}") is None:
             return None
-        letters: Letters | None = self._pages.noted(f"letters-{number:05d}", Letters)
-        return _counted(list(self._written(number)), letters.number if letters else 0)
+        letters: Letters | None = None if kind != "written" else self._pages.noted(f"letters-{number:05d}", Letters)
+        return _counted(list(self._written(number, kind)), letters.number if letters else 0)
 
-    def results(self) -> Iterator[list[WrittenRecord]]:
+    def results(self, kind: Kind = "written") -> Iterator[list[WrittenRecord]]:
         """What became of every record, a page at a time."""
-        for name in self._pages.manifests("written"):
-            yield list(self._written(int(name.rpartition("-")[2])))
+        for name in self._pages.manifests(kind):
+            yield list(self._written(int(name.rpartition("-")[2]), kind))
 
-    def _written(self, number: int) -> Iterator[WrittenRecord]:
-        for row in pq.read_table(self._file("written", number)).to_pylist():
+    def _written(self, number: int, kind: Kind) -> Iterator[WrittenRecord]:
+        for row in pq.read_table(self._file(kind, number)).to_pylist():
             yield WrittenRecord(
                 key=row["key"],
                 sales_id=row["sales_id"],
@@ -136,6 +174,7 @@ class CarriedOut:
                 written=row["written"],
                 text=row["text"],
                 changes=json.loads(row["content"]),
+                sales_version=int(row.get("sales_version") or 0),
             )
 
     def _column(self, kind: str, number: int, column: str) -> list[str]:
@@ -144,6 +183,17 @@ class CarriedOut:
 
     def _file(self, kind: str, number: int) -> Path:
         return self._pages.folder / f"{kind}-{number:05d}.parquet"
+
+
+def _tried(record: PlannedRecord) -> WrittenRecord:
+    """A record of a page that a run began and never ended: it may have been written."""
+    return WrittenRecord(
+        key=record.key,
+        sales_id=next(iter(record.sales_ids), ""),
+        action=record.action,
+        written=WrittenAs.DIFFERS,
+        changes=record.changes,
+    )
 
 
 def _counted(records: Sequence[WrittenRecord], letters: int) -> PageWritten:

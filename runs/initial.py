@@ -29,6 +29,7 @@ class ListedRun(NamedTuple):
     began_at: datetime
     goes_on: bool
     failed: bool
+    undoes: bool = False
 
 
 class Initials:
@@ -113,7 +114,8 @@ class Initials:
             NotFound: no such run goes on.
             NoAnswer: Temporal is down and nothing was recorded.
         """
-        workflow_id, what = names.initial_run_id(start.entity, start.company), _called(start.entity, start.company)
+        workflow_id = _id_of(start.entity, start.company, undoes=start.undoes)
+        what = _called(start.entity, start.company, undoes=start.undoes)
         return await outcomes.said(
             self._client,
             names.INITIAL_RUN,
@@ -126,30 +128,34 @@ class Initials:
             what=what,
         )
 
-    async def run_view(self, entity: str, company: str, *, patience: float | None = None) -> InitialRunView:
-        """How the newest run stands, or how it ended; ``patience`` in seconds.
+    async def run_view(
+        self, entity: str, company: str, *, undoes: bool = False, patience: float | None = None
+    ) -> InitialRunView:
+        """How the newest run stands, or the newest undo, or how it ended; ``patience`` in seconds.
 
         Raises:
             NotFound: there is none.
             NoAnswer: Temporal or every worker is down.
             Unreadable: what runs under the id is not ours.
         """
-        workflow_id = names.initial_run_id(entity, company)
-        what = _called(entity, company)
+        workflow_id, what = _id_of(entity, company, undoes=undoes), _called(entity, company, undoes=undoes)
         return await ask(self._client, workflow_id, names.STATE, InitialRunView, what=what, patience=patience)
 
     async def goes_on(self, entity: str, company: str) -> bool:
-        """Whether something carries out a plan now.
+        """Whether something carries out a plan now, or undoes that.
 
         Raises:
             NoAnswer: Temporal does not answer.
         """
-        return await goes_on(self._client, names.initial_run_id(entity, company))
+        for undoes in (False, True):
+            if await goes_on(self._client, _id_of(entity, company, undoes=undoes)):
+                return True
+        return False
 
     # Lists
 
     async def listed(self, companies: tuple[str, ...] | None, of_type: str) -> list[ListedRun]:
-        """The newest runs, newest first, one of each entity and company.
+        """The newest runs, newest first, one of each entity and company, and one that undoes.
 
         Args:
             companies: whose; None: of all.
@@ -163,7 +169,7 @@ class Initials:
             conditions.append(query.among(attributes.COMPANY, companies))
         rows = self._client.list_workflows(query.all_of(*conditions), page_size=MOST_LISTED)
         await answer(rows.fetch_next_page())
-        found: dict[tuple[str, str], ListedRun] = {}
+        found: dict[tuple[str, str, bool], ListedRun] = {}
         for row in rows.current_page or ():
             try:
                 entity, company = names.parse_initial_id(row.id)
@@ -171,10 +177,16 @@ class Initials:
                 continue  # somebody else's run under our type
             goes_on = row.status is WorkflowExecutionStatus.RUNNING
             failed = not goes_on and row.status is not WorkflowExecutionStatus.COMPLETED
-            begun = ListedRun(row.id, entity, company, row.start_time, goes_on, failed)
-            found.setdefault((entity, company), begun)
+            undoes = row.id == names.initial_undo_id(entity, company)
+            begun = ListedRun(row.id, entity, company, row.start_time, goes_on, failed, undoes)
+            found.setdefault((entity, company, undoes), begun)
         return list(found.values())
 
 
-def _called(entity: str, company: str) -> str:
-    return f"Initial sync of {entity} in {company.upper()}"
+def _id_of(entity: str, company: str, *, undoes: bool) -> str:
+    return (names.initial_undo_id if undoes else names.initial_run_id)(entity, company)
+
+
+def _called(entity: str, company: str, *, undoes: bool) -> str:
+    what = "Undo of the initial sync" if undoes else "Initial sync"
+    return f"{what} of {entity} in {company.upper()}"

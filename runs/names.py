@@ -308,6 +308,11 @@ def initial_run_id(entity: str, company: str) -> str:
     return f"initial/{_part(entity)}/{_part(company)}/real"
 
 
+def initial_undo_id(entity: str, company: str) -> str:
+    """Workflow id of what undoes an initial sync: one at a time."""
+    return f"initial/{_part(entity)}/{_part(company)}/undo"
+
+
 def initial_record_id(entity: str, company: str, run_id: str, n: int) -> str:
     """Workflow id of the delivery of one audit record of an initial sync; the record's own id as well."""
     return f"audit/{_part(company)}/initial/{_part(entity)}/{run_id}/{n}"
@@ -319,13 +324,13 @@ def writers_id(nonce: str) -> str:
 
 
 def parse_initial_id(workflow_id: str) -> tuple[str, str]:
-    """The entity and company of the workflow id of a dry run, or of what carries out its plan.
+    """The entity and company of the workflow id of a dry run, of what carries out its plan, or undoes that.
 
     Raises:
-        ValueError: it is the id of neither.
+        ValueError: it is the id of none of them.
     """
     parts = workflow_id.split("/")
-    if parts[0] != "initial" or parts[-1] != {5: "dry", 4: "real"}.get(len(parts)):
+    if parts[0] != "initial" or parts[-1] not in {5: ("dry",), 4: ("real", "undo")}.get(len(parts), ()):
         raise ValueError(f"{workflow_id!r} is not the id of an initial sync (initial/entity/company/…)")
     return plain(parts[1]), plain(parts[2])
 

@@ -281,10 +281,10 @@ class Arranged(Sequence[Row]):
     @overload
     def __getitem__(self, index: int) -> Row: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+    def __getitem__(self, index: slice) -> Arranged: ...
+    def __getitem__(self, index: int | slice) -> Row | Arranged:
         if isinstance(index, slice):
-            return [self._of(entry) for entry in self._entries[index]]
+            return Arranged(self._shelf, self._entries[index], self._others)
         return self._of(self._entries[index])
 
     def _of(self, entry: int) -> Row:

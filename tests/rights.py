@@ -56,6 +56,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.EXIT_PARALLEL: {"cfo": ANY, "ops": ANY},
     Action.RUN_SYNC: {"ops": ANY},
     Action.RUN_INITIAL: {"ops": ANY},
+    Action.UNDO_INITIAL: {"ops": ANY},
     Action.SETTLE_LETTER: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
     Action.END_SESSION: {"admin": ANY},
     Action.READ_AUDIT: {"auditor": ANY},
@@ -75,6 +76,7 @@ TABLE: Final[dict[Action, dict[str, str]]] = {
     Action.PROPOSE_MAP: dict.fromkeys(("sales_manager", "ar_manager", "ops"), ANY),
     Action.APPROVE_MAP: dict.fromkeys(("cfo", "credit_manager", "ar_manager", "ops", "admin"), ANY),
     Action.ACTIVATE_MAP: dict.fromkeys(("ops", "admin"), ANY),
+    Action.ROLL_BACK_MAP: dict.fromkeys(("ops", "admin"), ANY),
 }
 """What the shipped table allows: action → role → whose deals."""
 FRESH: Final = (CommandName.CREDIT_RELEASE, CommandName.SKIP, CommandName.REFUND_APPROVE)

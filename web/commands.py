@@ -251,6 +251,14 @@ class RunInitialBody(PersonsBody):
     reason: RequiredShortText
 
 
+class UndoInitialBody(PersonsBody):
+    """Have what an initial sync wrote undone, or that rest, go on or end."""
+
+    do: Literal["begin", "pause", "go_on", "stop"]
+    run: str = Field(min_length=1, max_length=100, description="`dry_run` of the run that is undone")
+    reason: RequiredShortText
+
+
 class RunSyncBody(PersonsBody):
     """Have records of both systems kept in step, or not any more, or letters tried again."""
 

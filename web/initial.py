@@ -35,6 +35,8 @@ class ShownInitial(Record):
     verdict: Verdict | None = None
     run: InitialRunView | None = None
     run_left: timedelta | None = None
+    undo: InitialRunView | None = None
+    undo_left: timedelta | None = None
 
     @property
     def judged(self) -> bool:
@@ -77,7 +79,8 @@ class InitialSyncs:
             place = (each.entity, each.company)
             if (writing := await self._run(each)) is not None:
                 shown = found.get(place, ShownInitial(entity=each.entity, company=each.company, began_at=each.began_at))
-                found[place] = shown.model_copy(update={"run": writing, "run_left": writing.time_left()})
+                kind = "undo" if each.undoes else "run"
+                found[place] = shown.model_copy(update={kind: writing, f"{kind}_left": writing.time_left()})
         return tuple(sorted(found.values(), key=lambda each: (not each.goes_on, each.entity, each.company)))
 
     def _shown(self, run: ListedRun, view: InitialView | None) -> ShownInitial:
@@ -103,7 +106,7 @@ class InitialSyncs:
     async def _run(self, run: ListedRun) -> InitialRunView | None:
         """How far a plan is carried out, or what came of it; nothing where nobody answers at once, or none began."""
         try:
-            view = await self._runs.run_view(run.entity, run.company, patience=_LOOK_SECONDS)
+            view = await self._runs.run_view(run.entity, run.company, undoes=run.undoes, patience=_LOOK_SECONDS)
         except RunError:
             return None
         return None if view.status == "refused" else view

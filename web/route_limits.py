@@ -151,6 +151,8 @@ LIMITS: Final[Mapping[str, RouteLimit]] = {
     "POST /api/v1/credit/{company}/rebuild": _MESSAGE,
     "GET /api/v1/initial/{company}/{entity}": _READ,
     "POST /api/v1/initial/{company}/{entity}/run": _MESSAGE,
+    "GET /api/v1/initial/{company}/{entity}/undo": _READ,
+    "POST /api/v1/initial/{company}/{entity}/undo": _MESSAGE,
     "GET /api/v1/sync/{company}/{entity}": _READ,
     "POST /api/v1/sync/{company}/{entity}/run": _MESSAGE,
     "POST /api/v1/sync/{company}/{entity}/settle": _MESSAGE,

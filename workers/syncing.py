@@ -23,6 +23,7 @@ from workers.settings import Settings
 from workers.worker import Activity, Work
 
 if TYPE_CHECKING:
+    from activities.initial_undoing import InitialUndoing
     from activities.initial_writing import InitialWriting
     from activities.map_changing import MapChanging
     from activities.syncing import FinanceSync, SalesSync
@@ -50,6 +51,8 @@ def add_sync_work(
         syncs: asked whether one goes on before anything else writes its records.
         lags: counts how long changes took.
     """
+    from activities.initial_following import Followed
+    from activities.initial_undoing import InitialUndoing
     from activities.initial_writing import InitialWriting
     from activities.map_changing import MapChanging
     from activities.map_looks import MapLooks
@@ -76,13 +79,20 @@ def add_sync_work(
     both, limits = (readers[System.FINANCE], readers[System.DATAVERSE]), limits_of_file(settings.policies)
     looks = MapLooks(plans, *both, writer, of_maps, limits.before_image_days)
     in_finance = FinanceSync(plans, *both, writer, ledger, looks, lags)
-    initial = InitialWriting(plans, *both, writer, ledger, syncs, limits, settings.data.dir)
+    followed = Followed(plans, ledger, syncs)
+    initial = InitialWriting(plans, *both, writer, ledger, followed, limits, settings.data.dir)
+    undoing = InitialUndoing(plans, *both, writer, ledger, followed, settings.data.dir)
     changing = MapChanging(of_maps, looks, policy.rights.map_changes, settings.data.dir, limits.canary)
-    _add(work, in_sales, in_finance, initial, changing)
+    _add(work, in_sales, in_finance, initial, undoing, changing)
 
 
 def _add(
-    work: Work, in_sales: SalesSync, in_finance: FinanceSync, initial: InitialWriting, changing: MapChanging
+    work: Work,
+    in_sales: SalesSync,
+    in_finance: FinanceSync,
+    initial: InitialWriting,
+    undoing: InitialUndoing,
+    changing: MapChanging,
 ) -> None:
     """Add activities to the queues of what is read in bulk."""
     more: dict[str, list[Activity]] = {
@@ -106,6 +116,9 @@ def _add(
             initial.write_initial_page,
             initial.seed_agreed,
             initial.leave_writing,
+            undoing.open_initial_undo,
+            undoing.look_at_undo,
+            undoing.undo_initial_page,
         ],
     }
     for queue, activities in more.items():

@@ -2,7 +2,9 @@
 
 A person has it begin, and the run itself looks whether it may. The first page is the canary: where one of its records
 is refused or differs, nothing else is written until a person says so. People have it rest, go on and end between two
-pages. The history holds numbers of pages and what was counted, and of records with trouble the first ones.
+pages. A run that undoes another one is the same over what that one wrote, except that it reads all of it first and
+writes nothing until a person says so. The history holds numbers of pages and what was counted, and of records with
+trouble the first ones.
 """
 
 from __future__ import annotations
@@ -16,10 +18,18 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.initial_run_signatures import InitialRunActivities, OfInitialRun, OpenedRun, SeedSome, WritePage
+    from activities.initial_run_signatures import (
+        InitialRunActivities,
+        InitialUndoActivities,
+        OfInitialRun,
+        OfUndo,
+        OpenedRun,
+        SeedSome,
+        WritePage,
+    )
     from domain.causes import Cause
     from domain.entities.initial_run import InitialRunStart, InitialRunView
-    from domain.entities.initial_said import InitialArgs, said_to_initial
+    from domain.entities.initial_said import InitialArgs, UndoArgs, said_to_initial
     from domain.messages import SignedMessage, VerifiedMessage
     from domain.refusals import Refusal
     from runs import names
@@ -51,8 +61,8 @@ class RunInitialSync(SpokenTo):
             start.company, outcomes=start.outcomes, heard=start.heard, unheard=start.unheard, tally=start.tally
         )
         self._start = start
-        self._view = start.view or InitialRunView(entity=start.entity, company=start.company)
-        self._seeded = start.seeded
+        self._view = start.view or InitialRunView(entity=start.entity, company=start.company, undoes=start.undoes)
+        self._seeded = -1 if start.undoes else start.seeded
         self._rest_until = workflow.now()
 
     @workflow.run
@@ -65,7 +75,7 @@ class RunInitialSync(SpokenTo):
             if self._unheard:
                 self._something = True
                 await self._hear_some()
-            elif self._view.status == "writing" and self._rest_until <= workflow.now():
+            elif self._view.status in ("looking", "writing") and self._rest_until <= workflow.now():
                 self._something = True
                 await self._go_on()
             else:
@@ -78,7 +88,7 @@ class RunInitialSync(SpokenTo):
         return self._start.model_copy(update=update)
 
     async def _rest(self) -> None:
-        left = self._rest_until - workflow.now() if self._view.status == "writing" else None
+        left = self._rest_until - workflow.now() if self._view.status in ("looking", "writing") else None
         try:
             await workflow.wait_condition(
                 lambda: bool(self._unheard) or self._long_enough(),
@@ -111,11 +121,14 @@ class RunInitialSync(SpokenTo):
 
     async def _write(self) -> None:
         view, began = self._view, workflow.now()
-        page = await self._finance(
-            InitialRunActivities.write_initial_page,
-            WritePage(**self._of.model_dump(), dry_run=view.dry_run, map_hash=view.map_hash, page=view.next_page),
-            f"Write page {view.next_page + 1} of {view.pages}",
-        )
+        of = WritePage(**self._of.model_dump(), dry_run=view.dry_run, map_hash=view.map_hash, page=view.next_page)
+        about = f"page {view.next_page + 1} of {view.pages}"
+        if view.looks:
+            page = await self._finance(InitialUndoActivities.look_at_undo, of, f"Read {about}")
+        elif view.undoes:
+            page = await self._finance(InitialUndoActivities.undo_initial_page, of, f"Undo {about}")
+        else:
+            page = await self._finance(InitialRunActivities.write_initial_page, of, f"Write {about}")
         self._view = view.plus(page, workflow.now() - began)
         self._measure()
 
@@ -162,11 +175,11 @@ class RunInitialSync(SpokenTo):
         try:
             match args.do:
                 case "begin":
-                    return await self._begin(said)
+                    return await self._begin(args, said)
                 case "pause":
                     self._set(status="paused", why=args.reason)
                 case "go_on":
-                    self._set(status="writing", why="")
+                    self._set(status="looking" if self._view.looks else "writing", why="")
                     self._rest_until = workflow.now()
                 case "stop":
                     await self._end("stopped", args.reason)
@@ -176,18 +189,26 @@ class RunInitialSync(SpokenTo):
             return Refusal.LEDGER_UNAVAILABLE, cause_of(error)[1]
         return None, f"{self._start.entity} of {self._company.upper()}: {self._view.status}"
 
-    async def _begin(self, said: VerifiedMessage) -> tuple[Refusal | None, str]:
-        opened: OpenedRun = await self._finance(
-            InitialRunActivities.open_initial_run, self._of, "Hold what the gate allowed against what is in force"
-        )
+    async def _begin(self, args: InitialArgs, said: VerifiedMessage) -> tuple[Refusal | None, str]:
+        opened = await self._open(args)
         if opened.code is not None:
             self._set(status="refused", why=opened.why[:1_000], ended_at=workflow.now())
             return opened.code, opened.why
         plan = opened.model_dump(
             include={"map_hash", "plan_hash", "dry_run", "records", "first", "pages", "left_alone"}
         )
-        self._set(status="writing", by=said.person.name, began_at=workflow.now(), **plan)
+        status = "looking" if self._view.looks else "writing"
+        self._set(status=status, by=said.person.name, began_at=workflow.now(), **plan)
+        if self._view.undoes:
+            return None, f"{opened.records:,} records were written; all are read before one is undone"
         return None, f"{opened.records:,} records to write, {opened.left_alone:,} wait for people"
+
+    async def _open(self, args: InitialArgs) -> OpenedRun:
+        if isinstance(args, UndoArgs):
+            undo = OfUndo(**self._of.model_dump(), dry_run=args.run)
+            return await self._finance(InitialUndoActivities.open_initial_undo, undo, "Look what the run left")
+        about = "Hold what the gate allowed against what is in force"
+        return await self._finance(InitialRunActivities.open_initial_run, self._of, about)
 
     # Showing
 
@@ -209,8 +230,9 @@ class RunInitialSync(SpokenTo):
     def _describe(self) -> None:
         view = self._view
         stands = f"{view.status}, {view.why}" if view.why else view.status
+        what = "Undo of the initial sync" if view.undoes else "Initial sync"
         rows = [
-            f"**Initial sync of {view.entity} of {view.company.upper()}**: {stands}",
+            f"**{what} of {view.entity} of {view.company.upper()}**: {stands}",
             "",
             "| | |",
             "|---|---|",

@@ -43,11 +43,37 @@ class WrittenAs(StrEnum):
     """A system did not take it; the same stands in a letter."""
     DIFFERS = "differs"
     """It was written, and the sides do not agree when they are read back; the same stands in a letter."""
+    DEACTIVATED = "deactivated"
+    """Of an undo: the row that the run made is inactive."""
+    RESTORED = "restored"
+    """Of an undo: the values before the run are there again."""
+    AS_BEFORE = "as_before"
+    """Of an undo: nothing was to be done any more."""
+    STAYS = "stays"
+    """Of an undo: it was changed after the run, or cannot be undone, and nothing was written."""
 
 
+BECOMES: Final = (
+    WrittenAs.CREATED,
+    WrittenAs.UPDATED,
+    WrittenAs.AGREES,
+    WrittenAs.MOVED,
+    WrittenAs.REFUSED,
+    WrittenAs.DIFFERS,
+)
+"""What becomes of the records of a run."""
+UNDONE: Final = (
+    WrittenAs.DEACTIVATED,
+    WrittenAs.RESTORED,
+    WrittenAs.AS_BEFORE,
+    WrittenAs.STAYS,
+    WrittenAs.REFUSED,
+    WrittenAs.DIFFERS,
+)
+"""What becomes of the records of an undo."""
 TROUBLE: Final = (WrittenAs.REFUSED, WrittenAs.DIFFERS)
 """What stops a run among its first records."""
-LEFT: Final = (WrittenAs.MOVED, *TROUBLE)
+LEFT: Final = (WrittenAs.MOVED, WrittenAs.STAYS, *TROUBLE)
 """What a person has to look at afterwards."""
 
 
@@ -61,6 +87,7 @@ class WrittenRecord(Record):
         written: what became of it.
         text: why, where it is not as planned.
         changes: of the plan.
+        sales_version: of its row, as it was read last; 0: not known.
     """
 
     key: str
@@ -69,6 +96,7 @@ class WrittenRecord(Record):
     written: WrittenAs
     text: str = ""
     changes: tuple[Change, ...] = ()
+    sales_version: int = 0
 
 
 class Standing(NamedTuple):
@@ -162,14 +190,15 @@ def _merged(changes: tuple[Change, ...] | list[Change]) -> Merged:
 
 # How a run stands
 
-RunStatus = Literal["waiting", "writing", "asking", "paused", "done", "stopped", "refused"]
-"""asking: the first records showed trouble, and a person says whether it goes on."""
+RunStatus = Literal["waiting", "looking", "writing", "asking", "paused", "done", "stopped", "refused"]
+"""looking: an undo reads what it would do; asking: it has read it, or the first records showed trouble, and a person
+says whether it goes on."""
 ENDED: Final[tuple[RunStatus, ...]] = ("done", "stopped", "refused")
 Counts = dict[WrittenAs, int]
 
 
 class InitialRunView(Record):
-    """A real initial sync as people see it."""
+    """A real initial sync, or the undo of one, as people see it."""
 
     entity: str
     company: str
@@ -181,8 +210,11 @@ class InitialRunView(Record):
     ended_at: AwareDatetime | None = None
     map_hash: str = ""
     plan_hash: str = ""
-    dry_run: str = Field("", description="Whose plan is carried out")
-    records: int = Field(0, description="That the plan has written")
+    dry_run: str = Field("", description="Whose plan is carried out, or was")
+    undoes: bool = Field(False, description="Whether that run is undone")
+    looked: bool = Field(False, description="Of an undo: whether it has read all that it would do")
+    would: Counts = Field({}, description="Of an undo: records by what would become of them, as they were read first")
+    records: int = Field(0, description="That the plan has written, or the run wrote")
     first: int = Field(0, description="Of these, how many are written and compared before the others")
     left_alone: int = Field(0, description="Records of the plan that wait for people")
     pages: int = 0
@@ -195,8 +227,18 @@ class InitialRunView(Record):
 
     @property
     def handled(self) -> int:
-        """Records of which it is known what became of them."""
-        return sum(self.counts.values())
+        """Records of which it is known what became of them, or would."""
+        return sum((self.would if self.looks else self.counts).values())
+
+    @property
+    def looks(self) -> bool:
+        """Whether it only reads so far."""
+        return self.undoes and not self.looked
+
+    @property
+    def becomes(self) -> tuple[WrittenAs, ...]:
+        """What may become of its records."""
+        return UNDONE if self.undoes else BECOMES
 
     @property
     def goes_on(self) -> bool:
@@ -205,13 +247,13 @@ class InitialRunView(Record):
 
     def time_left(self) -> timedelta | None:
         """How long writing goes on at its pace; None: it does not, or nobody can say yet."""
-        if self.status != "writing" or not self.milliseconds_a_record:
+        if self.status not in ("looking", "writing") or not self.milliseconds_a_record:
             return None
         return timedelta(seconds=self.milliseconds_a_record * max(0, self.records - self.handled) // 1_000)
 
     def plus(self, page: PageWritten, took: timedelta) -> InitialRunView:
         """After a page."""
-        counts = dict(self.counts)
+        counts = dict(self.would if self.looks else self.counts)
         for written, number in page.counts.items():
             counts[written] = counts.get(written, 0) + number
         handled = sum(page.counts.values())
@@ -220,6 +262,10 @@ class InitialRunView(Record):
         trouble = sum(page.counts.get(each, 0) for each in TROUBLE)
         asks = self.next_page == 0 and trouble > 0
         done = self.next_page + 1 >= self.pages
+        if self.looks:
+            pace = (before + pace) // 2 if before else pace
+            looking = {"would": counts, "next_page": self.next_page + 1, "failing": "", "milliseconds_a_record": pace}
+            return self.model_copy(update=looking | (self._looked(counts) if done else {}))
         return self.model_copy(
             update={
                 "counts": counts,
@@ -233,6 +279,12 @@ class InitialRunView(Record):
             }
         )
 
+    @staticmethod
+    def _looked(would: Counts) -> dict[str, object]:
+        back = would.get(WrittenAs.DEACTIVATED, 0) + would.get(WrittenAs.RESTORED, 0)
+        why = f"{back:,} records would be undone, {would.get(WrittenAs.STAYS, 0):,} stay as they are: go on, or stop"
+        return {"looked": True, "status": "asking", "next_page": 0, "milliseconds_a_record": 0, "why": why}
+
 
 class PageWritten(Record):
     """What became of a page."""
@@ -243,10 +295,11 @@ class PageWritten(Record):
 
 
 class InitialRunStart(Record):
-    """Which records are brought to agree; the rest is what the run before it held (set when it continues as new)."""
+    """Which records are brought to agree, or back; the rest is what the run before held (where it continues as new)."""
 
     entity: EntityName
     company: Company
+    undoes: bool = Field(False, description="Whether a run is undone")
     view: InitialRunView | None = None
     seeded: int = 0
     outcomes: tuple[Outcome, ...] = ()

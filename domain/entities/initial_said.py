@@ -1,10 +1,10 @@
-"""What people say to a real initial sync: that it begins, rests, goes on, or ends. Pure."""
+"""What people say to a real initial sync, and to the undo of one: that it begins, rests, goes on, or ends. Pure."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from domain.entities.initial_run import InitialRunView
 from domain.messages import VerifiedMessage
@@ -14,6 +14,8 @@ from domain.said import Said, judged
 
 RUN_INITIAL: Final = "run_initial"
 """Name of the message."""
+UNDO_INITIAL: Final = "undo_initial"
+"""Name of the message to the undo of one."""
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
 
 
@@ -24,6 +26,12 @@ class InitialArgs(Record):
     reason: Reason
 
 
+class UndoArgs(InitialArgs):
+    """What a person says who has one undone."""
+
+    run: str = Field(min_length=1, max_length=100, description="Whose plan was carried out: the id of its dry run")
+
+
 def said_to_initial(said: VerifiedMessage, view: InitialRunView) -> Said[InitialArgs]:
     """What a person's message comes to, as the run stands.
 
@@ -31,12 +39,16 @@ def said_to_initial(said: VerifiedMessage, view: InitialRunView) -> Said[Initial
         said: the message, its proof checked and the person's rights looked up.
         view: the run.
     """
-    verdict = judged(said, RUN_INITIAL, InitialArgs)
+    verdict: Said[InitialArgs] = (
+        judged(said, UNDO_INITIAL, UndoArgs) if view.undoes else judged(said, RUN_INITIAL, InitialArgs)
+    )
     if verdict.args is None:
         return verdict
+    if isinstance(verdict.args, UndoArgs) and view.dry_run and verdict.args.run != view.dry_run:
+        return Said(code=Refusal.INITIAL_NOT_THERE, detail=f"it undoes the run of {view.dry_run}")
     fits = {
         "begin": view.status == "waiting",
-        "pause": view.status == "writing",
+        "pause": view.status in ("looking", "writing"),
         "go_on": view.status in ("asking", "paused"),
         "stop": view.goes_on and view.status != "waiting",
     }

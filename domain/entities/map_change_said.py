@@ -34,7 +34,7 @@ RIGHTS: Final[dict[str, Action]] = {
     REFUSE: Action.APPROVE_MAP,
     WITHDRAW: Action.PROPOSE_MAP,
     ACTIVATE: Action.ACTIVATE_MAP,
-    ROLL_BACK: Action.ACTIVATE_MAP,
+    ROLL_BACK: Action.ROLL_BACK_MAP,
 }
 """The right that each message needs, in every company."""
 APPROVALS: Final = 2

@@ -22,6 +22,7 @@ from sandbox.dataverse.service import Service
 from sandbox.dataverse.virtual_tables import VirtualTables
 from sandbox.entra.tokens import InvalidToken
 from sandbox.odata.batch import Answer, Request
+from sandbox.odata.jsonio import whole
 
 _METHODS: Final = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 
@@ -82,7 +83,7 @@ class _Endpoint:
         finally:
             self._dataverse.protection.leave(user, time.perf_counter() - started)
         headers = {**found.headers, **self._dataverse.protection.remaining(user)}
-        return Response(found.body, found.status, headers)
+        return Response(await whole(found.body), found.status, headers)
 
     async def _answered(self, request: Request, user: str) -> Answer:
         """By the service behind a virtual table, or by the Web API itself."""

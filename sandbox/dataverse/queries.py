@@ -17,6 +17,7 @@ from sandbox.dataverse.schema import Entity
 from sandbox.dataverse.security import Security
 from sandbox.dataverse.tracking import ChangeLog, Token
 from sandbox.odata.apply import apply
+from sandbox.odata.jsonio import Body, collection, encode
 from sandbox.odata.query import QueryError, QueryOptions, arrange, cut_page, in_order
 from sandbox.odata.tokens import FilterError
 from sandbox.store import Row, Table
@@ -61,7 +62,7 @@ class Queries:
         context: str,
         rows: list[Row] | None,
         user: Row,
-    ) -> Row:
+    ) -> Body:
         """The body of an answer to a collection query.
 
         Args:
@@ -82,24 +83,24 @@ class Queries:
         if "$deltatoken" in options.others:
             return self._delta(entity, options, preferences, link, context)
         if "$apply" in options.others:
-            return {"@odata.context": context, "value": self._applied(entity, options, rows, allowed)}
+            return encode({"@odata.context": context, "value": self._applied(entity, options, rows, allowed)})
         cookie = read_cookie(options.others["$skiptoken"]) if "$skiptoken" in options.others else None
         since = self._tracking_since(options, preferences, cookie)
         page = self._page(entity, options, preferences, cookie, rows, allowed)
         present = self._reader.expander(entity, options, preferences.look)
-        body: dict[str, Any] = {"@odata.context": context}
+        head: dict[str, Any] = {"@odata.context": context}
         if options.count:
-            body["@odata.count"] = min(page.total, MAX_PAGE)
+            head["@odata.count"] = min(page.total, MAX_PAGE)
             if preferences.annotations.any:
-                body["@Microsoft.Dynamics.CRM.totalrecordcount"] = min(page.total, MAX_PAGE)
-                body["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"] = page.total > MAX_PAGE
-        body["value"] = [present(row) for row in page.rows]
+                head["@Microsoft.Dynamics.CRM.totalrecordcount"] = min(page.total, MAX_PAGE)
+                head["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"] = page.total > MAX_PAGE
+        tail = {}
         if page.token is not None:
             following = Cookie((cookie.number if cookie else 1) + 1, page.token, since)
-            body["@odata.nextLink"] = with_token(link, "$skiptoken", following.text())
+            tail["@odata.nextLink"] = with_token(link, "$skiptoken", following.text())
         elif since:
-            body["@odata.deltaLink"] = with_token(link, "$deltatoken", since)
-        return body
+            tail["@odata.deltaLink"] = with_token(link, "$deltatoken", since)
+        return collection(head, page.rows, present, tail)
 
     def _trackable(self, entity: Entity, user: Row) -> None:
         """Changes are told of tables that track them, to users who may read every row.
@@ -189,23 +190,22 @@ class Queries:
                 raise errors.bad_query(message)
         return self._changes.now().text()
 
-    def _delta(self, entity: Entity, options: QueryOptions, preferences: Preferences, link: str, context: str) -> Row:
+    def _delta(self, entity: Entity, options: QueryOptions, preferences: Preferences, link: str, context: str) -> Body:
         token = self._changes.parse(options.others["$deltatoken"])
         now = self._changes.now()
         found = self._changes.since(self._table(entity), token)
         size = preferences.page_size or MAX_PAGE
         present = self._reader.expander(entity, options, preferences.look)
         base = context.partition("$metadata")[0] + "$metadata"
-        value = [
-            {"@odata.context": f"{base}#{entity.entity_set}/$deletedEntity", "id": item, "reason": "deleted"}
-            if isinstance(item, str)
-            else present(item)
-            for _, item in found[:size]
-        ]
-        body: dict[str, Any] = {"@odata.context": f"{base}#{entity.entity_set}/$delta", "value": value}
+
+        def changed(item: Row | str) -> Row:
+            gone = {"@odata.context": f"{base}#{entity.entity_set}/$deletedEntity", "id": item, "reason": "deleted"}
+            return gone if isinstance(item, str) else present(item)
+
         if len(found) > size:
             reached = Token(found[size - 1][0], token.issued)
-            body["@odata.nextLink"] = with_token(link, "$deltatoken", reached.text())
+            tail = {"@odata.nextLink": with_token(link, "$deltatoken", reached.text())}
         else:
-            body["@odata.deltaLink"] = with_token(link, "$deltatoken", now.text())
-        return body
+            tail = {"@odata.deltaLink": with_token(link, "$deltatoken", now.text())}
+        head = {"@odata.context": f"{base}#{entity.entity_set}/$delta"}
+        return collection(head, [item for _, item in found[:size]], changed, tail)

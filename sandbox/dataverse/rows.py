@@ -82,10 +82,10 @@ class RowService(Responder):
             piece for piece in call.query.split("&") if piece and not re.match(r"(?:\$|%24)(?:skip|delta)token=", piece)
         )
         link += f"?{kept}" if kept else ""
-        body = self._queries.answer(
+        found = self._queries.answer(
             entity, options, call.preferences, link, self.context_of(entity, options), rows, user
         )
-        return Answer(200, applied(call), encode(body))
+        return Answer(200, applied(call), found)
 
     # --- one row -----------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from sandbox.finance.posting import GROUP, SERVICE, BadServiceRequest
 from sandbox.finance.session import SESSION_GROUP, SESSION_SERVICE
 from sandbox.finance.system import Finance
 from sandbox.odata.batch import Request
-from sandbox.odata.jsonio import BadJson, decode, encode
+from sandbox.odata.jsonio import BadJson, decode, encode, whole
 
 _VERBS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 Handler = Callable[[HttpRequest], Awaitable[Response]]
@@ -92,14 +92,14 @@ class _Http:
             Request(request.method, f"{url}?{query}" if query else url, headers, await request.body()),
             may_write=self._may_write(request),
         )
-        return Response(answer.body, answer.status, dict(answer.headers))
+        return Response(await whole(answer.body), answer.status, dict(answer.headers))
 
     async def batch(self, request: HttpRequest) -> Response:
         """`POST /data/$batch`."""
         body = await request.body()
         kind = request.headers.get("content-type", "")
         answer = await self._finance.odata.execute_batch(kind, body, may_write=self._may_write(request))
-        return Response(answer.body, answer.status, dict(answer.headers))
+        return Response(await whole(answer.body), answer.status, dict(answer.headers))
 
     def _may_write(self, request: HttpRequest) -> bool:
         return request.state.user not in self._finance.readers

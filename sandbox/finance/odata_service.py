@@ -42,7 +42,7 @@ from sandbox.odata.batch import (
     parse_batch,
     run_batch,
 )
-from sandbox.odata.jsonio import BadJson, decode, encode
+from sandbox.odata.jsonio import BadJson, collection, decode, encode
 from sandbox.odata.query import QueryError, QueryOptions, parse_query
 from sandbox.odata.tokens import Literal
 from sandbox.store import Row
@@ -174,13 +174,11 @@ class ODataService:
         size = min(int(wanted[1]), MAX_PAGE) if wanted else MAX_PAGE
         options, show, entity = asked.options, asked.show, asked.entity
         page = select_page(self._books, entity, options, asked.visible, max(size, 1), self.behaviour)
-        body = show.context(_fragment(entity, options))
-        if options.count:
-            body["@odata.count"] = page.total
-        body["value"] = [show.row(entity, row, options.select, options.expand) for row in page.rows]
-        if page.next_offset is not None:
-            body["@odata.nextLink"] = self._next_link(asked, page.next_offset, len(page.rows))
-        return _answer(show, body)
+        head = show.context(_fragment(entity, options)) | ({"@odata.count": page.total} if options.count else {})
+        following = page.next_offset
+        tail = {} if following is None else {"@odata.nextLink": self._next_link(asked, following, len(page.rows))}
+        body = collection(head, page.rows, lambda row: show.row(entity, row, options.select, options.expand), tail)
+        return Answer(200, {"Content-Type": show.form.content_type, "OData-Version": "4.0"}, body)
 
     def _next_link(self, asked: _Asked, offset: int, sent: int) -> str:
         kept = [part for part in asked.query.split("&") if part and _option_name(part) not in ("$skip", "$top")]

@@ -7,7 +7,7 @@ Pages are cut by offset from the rows as they are at that moment: `@odata.nextLi
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ MAX_PAGE: Final = 10_000
 class FinancePage:
     """One page: its rows, how many rows match in all, and the offset of the next page (None on the last)."""
 
-    rows: list[Row]
+    rows: Sequence[Row]
     total: int
     next_offset: int | None
 

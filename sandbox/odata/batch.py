@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+from sandbox.odata.jsonio import Body
+
 DATAVERSE_MAX_REQUESTS: Final = 1_000
 FINANCE_MAX_REQUESTS: Final = 5_000
 _BOUNDARY = re.compile(r'boundary="?([^";,\s]+)"?', re.IGNORECASE)
@@ -55,7 +57,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: Body = b""
 
     @property
     def failed(self) -> bool:
@@ -279,5 +281,5 @@ def _format_part(boundary: str, content_id: str, answer: Answer) -> str:
     reason = HTTPStatus(answer.status).phrase
     lines += ["", f"HTTP/1.1 {answer.status} {reason}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-    lines += ["", answer.body.decode()]
+    lines += ["", bytes(answer.body).decode()]
     return "\r\n".join(lines) + "\r\n"

@@ -160,7 +160,7 @@ class Page:
         token: What `cut_page(after=…)` needs for the next page, None on the last.
     """
 
-    rows: list[Row]
+    rows: Sequence[Row]
     total: int
     token: str | None
 
@@ -236,7 +236,7 @@ def cut_page(
         sent, last = _read_token(after)
         start = _position_after(ordered, order, last)
     wanted = size if top is None else min(size, max(top - sent, 0))
-    page = list(ordered[start : start + wanted])
+    page = ordered[start : start + wanted]
     sent += len(page)
     more = start + wanted < total and (top is None or sent < top) and bool(page)
     token = _write_token(sent, [key.read(page[-1]) for key in order]) if more else None

@@ -9,6 +9,8 @@ for as long as a run of its kind may still be alive anywhere: `uv run python -m 
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from runs import names
 from tests.replay import fingerprints
 from tests.stack import Deal, Json, Refused, Stack, eventually, line, money
 from tests.time_travel import move_clock
+from tests.workflows.replaying import RECORDS
 
 HISTORIES = Path(__file__).parent / "histories"
 PROJECT = Path(__file__).parents[2]
@@ -261,8 +264,13 @@ async def keep(stack: Stack, name: str, deal: Deal) -> None:
 async def write(client: Client, file: str, workflow_id: str) -> None:
     """Write the history of one run with its fingerprint; stack traces name files from the project's root."""
     history = await client.get_workflow_handle(workflow_id).fetch_history()
+    await put(file, history.to_json())
+
+
+async def put(file: str, history: str) -> None:
+    """Write a history with its fingerprint."""
     kept = HISTORIES / f"{file}.json"
-    kept.write_text(history.to_json().replace(f"{PROJECT}/", "") + "\n")
+    kept.write_text(history.replace(f"{PROJECT}/", "") + "\n")
     await fingerprints.write([kept])
 
 
@@ -344,13 +352,41 @@ OF_NO_DEAL = {
 }
 """What lives beside the deals, by name."""
 
+_UNDONE = "test_initial_undo.py::test_what_nobody_changed_since_goes_back_and_the_rest_is_listed"
+_CHANGED = "test_change_of_map.py::test_tried_on_some_then_in_force_for_all_and_taken_back_where_nobody_edited_since"
+_READ = "test_history.py::test_killed_changed_and_late_it_comes_right"
+OF_TESTS: dict[str, tuple[str, str]] = {
+    "initial_run": (_UNDONE, names.initial_run_id("customer", "usmf")),
+    "initial_undo": (_UNDONE, names.initial_undo_id("customer", "usmf")),
+    "map_changed": (_CHANGED, names.map_change_id("customer", 1)),
+    "past_invoices": (_READ, names.history_id("invoice", "usmf")),
+}
+"""Bulk work, whose records a test of its own makes: that test, and the id of the run."""
+
+
+def keep_of_tests(wanted: list[str]) -> None:
+    """Write the histories of bulk work, each as its test goes through it."""
+    for test in dict.fromkeys(OF_TESTS[name][0] for name in wanted):
+        with tempfile.TemporaryDirectory() as folder:
+            words = [sys.executable, "-m", "pytest", "-q", "-n0", f"tests/workflows/{test}"]
+            subprocess.run(words, check=True, cwd=PROJECT, env=os.environ | {RECORDS: folder})
+            for name in wanted:
+                of, workflow_id = OF_TESTS[name]
+                if of == test:
+                    made = Path(folder) / f"{workflow_id.replace('/', '.')}.json"
+                    asyncio.run(put(name, made.read_text()))
+
 
 def main(wanted: list[str]) -> None:
     """Record the wanted stories and others, or all."""
+    keep_of_tests([name for name in OF_TESTS if not wanted or name in wanted])
+    of_stack = [name for name in wanted or (*STORIES, *OF_NO_DEAL) if name not in OF_TESTS]
+    if not of_stack:
+        return
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack.start(Path(folder), Q2C_WORKER_SWEEP_SECONDS="5")
         try:
-            for name in wanted or (*STORIES, *OF_NO_DEAL):
+            for name in of_stack:
                 work = keep(stack, name, STORIES[name](stack)) if name in STORIES else OF_NO_DEAL[name](stack)
                 asyncio.run(work)
         finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runs.names import AFTER_END, COLLECTIONS, DELEGATIONS
+from runs.names import AFTER_END, COLLECTIONS, DELEGATIONS, HISTORY, INITIAL_RUN, MAP_CHANGE
 from tests.replay.fingerprints import FOLDER, commands_of, fingerprint_of, kept, recorded, started
 
 PROJECT = Path(__file__).parents[2]
@@ -35,7 +35,8 @@ async def test_a_recorded_run_replays_with_the_commands_it_had(history: Path) ->
 def test_every_process_of_long_life_has_a_recorded_run_and_every_run_a_fingerprint() -> None:
     recorded = {workflow_type(history) for history in HISTORIES}
     feeds, companies = {"SalesFeed", "FinanceFeed"}, {DELEGATIONS, AFTER_END}
-    assert recorded >= {"QuoteToCash", "Approval", "CreditLedger", COLLECTIONS} | feeds | companies
+    bulk = {INITIAL_RUN, MAP_CHANGE, HISTORY}
+    assert recorded >= {"QuoteToCash", "Approval", "CreditLedger", COLLECTIONS} | feeds | companies | bulk
     assert set(FOLDER.glob("*.commands")) == {fingerprint_of(history) for history in HISTORIES}
 
 

@@ -1,10 +1,11 @@
-"""An initial sync as a stand-in shows it: what people say is judged by the real rules."""
+"""An initial sync, and the undo of one, as a stand-in shows it: what people say is judged by the real rules."""
 
 from __future__ import annotations
 
 from temporalio import workflow
+from temporalio.client import Client
 
-from domain.entities.initial_run import InitialRunStart, InitialRunView, RunStatus
+from domain.entities.initial_run import InitialRunStart, InitialRunView, RunStatus, WrittenAs
 from domain.entities.initial_said import said_to_initial
 from domain.heard import content_digest
 from domain.messages import Outcome, SignedMessage
@@ -20,7 +21,8 @@ class StandInInitialRun:
 
     @workflow.init
     def __init__(self, start: InitialRunStart) -> None:
-        self.view = InitialRunView(entity=start.entity, company=start.company, records=250, pages=3)
+        fresh = InitialRunView(entity=start.entity, company=start.company, undoes=start.undoes, records=250, pages=3)
+        self.view = start.view or fresh
         self.outcomes: dict[str, Outcome] = {}
 
     @workflow.run
@@ -33,7 +35,8 @@ class StandInInitialRun:
         said = verified(message, self.view.company, workflow.now())
         args, code, detail = said_to_initial(said, self.view)
         if args is not None:
-            self.view = self.view.model_copy(update={"status": BECOMES[args.do], "by": said.person.name})
+            update = {"status": BECOMES[args.do], "by": said.person.name}
+            self.view = self.view.model_copy(update=update)
         self.outcomes[message.message_id] = Outcome(
             message_id=message.message_id,
             accepted=code is None,
@@ -49,3 +52,19 @@ class StandInInitialRun:
     @workflow.query(name=names.OUTCOME)
     def outcome(self, message_id: str) -> Outcome | None:
         return self.outcomes.get(message_id)
+
+
+async def put(client: Client) -> None:
+    """A run of customers that was carried out, and what undoes it: read, and waiting for a person."""
+    of = {"entity": "customer", "company": "usmf", "by": "Otto Ops", "dry_run": "run-1", "records": 250, "pages": 3}
+    counts = {WrittenAs.CREATED: 40, WrittenAs.UPDATED: 200, WrittenAs.MOVED: 10}
+    would = {WrittenAs.DEACTIVATED: 38, WrittenAs.RESTORED: 190, WrittenAs.STAYS: 12}
+    run = InitialRunView.model_validate(of | {"status": "done", "counts": counts, "next_page": 3})
+    asks = {"undoes": True, "looked": True, "status": "asking", "why": "228 records would be undone, 12 stay"}
+    undo = InitialRunView.model_validate(of | asks | {"records": 240, "would": would})
+    for view, workflow_id in (
+        (run, names.initial_run_id("customer", "usmf")),
+        (undo, names.initial_undo_id("customer", "usmf")),
+    ):
+        start = InitialRunStart(entity="customer", company="usmf", undoes=view.undoes, view=view)
+        await client.start_workflow(names.INITIAL_RUN, start, id=workflow_id, task_queue=names.DEAL_QUEUE)

@@ -26,6 +26,7 @@ from domain.entities.model import DataMap, Frequency
 from domain.people import Person
 from ledger import map_changes, map_looks, map_versions
 from ledger.database import Database, open_database
+from ledger.map_rows import put_in_force
 from policies.loading import load
 from policies.map_files import load_maps
 from runs import names
@@ -109,7 +110,7 @@ class StandInChange:
 
 
 async def scene(url: str) -> None:
-    """A proposal with one approval, one that has no plan yet, and a map that was changed and went back."""
+    """A proposal with one approval, one that has no plan yet, a map that may go back, and one that did."""
     database = await open_database(url)
     await fill(database)
     await map_versions.propose(database, without("phone", email="FINANCE"), word(REX, "p1"))
@@ -117,6 +118,11 @@ async def scene(url: str) -> None:
     await map_versions.approve(database, "customer", 1, word(CLEO, "a1", "cfo", seen=seen), RULES)
     await map_versions.propose(database, without("website"), word(REX, "p2"))
     await rolled_back(database)
+    unit = next(each for each in FILES if each.entity == "unit")
+    async with database.writing() as connection:
+        await put_in_force(
+            connection, unit.model_copy(update={"frequency": Frequency.FIVE_MINUTES}), word(ADA, "u1"), "change", ""
+        )
     await database.close()
 
 

@@ -25,7 +25,7 @@ from domain.entities.initial_run import InitialRunStart, InitialRunView, Written
 from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from ledger import initial_runs
-from ledger.carried_out import CarriedOut
+from ledger.carried_out import CarriedOut, Kind
 from ledger.database import open_database
 from ledger.lag_counts import LagCounts
 from ledger.opening import Ledger
@@ -97,29 +97,43 @@ class InitialWorld(SyncWorld):
         await initial_runs.keep_verdict(database, verdict)
         await database.close()
 
-    async def tell(self, person: Person, do: str, company: str = "usmf") -> Outcome:
-        """What a person says to an initial sync, and what became of it."""
-        message = SignedMessage(message_id=str(uuid.uuid4()), token=f"{person.oid}|run_initial|do={do};reason=a test")
-        start = InitialRunStart(entity=self.entity, company=company)
+    async def tell(self, person: Person, do: str, company: str = "usmf", undo: str = "") -> Outcome:
+        """What a person says to an initial sync, or to the undo of one, and what became of it."""
+        said = f"undo_initial|run={undo};do={do}" if undo else f"run_initial|do={do}"
+        message = SignedMessage(message_id=str(uuid.uuid4()), token=f"{person.oid}|{said};reason=a test")
+        start = InitialRunStart(entity=self.entity, company=company, undoes=bool(undo))
         outcome = await self.initials.say(start, message, begins=do == "begin")
-        deadline, run = time.monotonic() + PATIENCE, names.initial_run_id(self.entity, company)
+        of = names.initial_undo_id if undo else names.initial_run_id
+        deadline, run = time.monotonic() + PATIENCE, of(self.entity, company)
         while outcome is None:
             assert time.monotonic() < deadline, "nobody heard it"
             outcome = await outcomes.awaited(self.client, run, message.message_id, what=run)
         return outcome
 
-    async def stands(self, is_so: Callable[[InitialRunView], bool], company: str = "usmf") -> InitialRunView:
-        """Wait until an initial sync stands so."""
+    async def stands(
+        self, is_so: Callable[[InitialRunView], bool], company: str = "usmf", *, undoes: bool = False
+    ) -> InitialRunView:
+        """Wait until an initial sync stands so, or the undo of one."""
         deadline = time.monotonic() + PATIENCE
-        while not is_so(view := await self.initials.run_view(self.entity, company)):
+        while not is_so(view := await self.initials.run_view(self.entity, company, undoes=undoes)):
             assert time.monotonic() < deadline, view
             await asyncio.sleep(0.05)
         return view
 
-    def became(self, run: DryRun) -> dict[str, WrittenRecord]:
+    async def not_undone(self, person: Person, undo: str) -> str:
+        """The code with which an undo is not begun; the run that said so has ended."""
+        outcome = await self.tell(person, "begin", undo=undo)
+        assert not outcome.accepted
+        deadline = time.monotonic() + PATIENCE
+        while await self.initials.goes_on(self.entity, "usmf"):
+            assert time.monotonic() < deadline, outcome
+            await asyncio.sleep(0.05)
+        return outcome.code
+
+    def became(self, run: DryRun, kind: Kind = "written") -> dict[str, WrittenRecord]:
         """What became of each record."""
         kept = CarriedOut(self.settings.data.dir, run.entity, run.company, run.run_id)
-        return {each.key: each for some in kept.results() for each in some}
+        return {each.key: each for some in kept.results(kind) for each in some}
 
     @asynccontextmanager
     async def syncing(self) -> AsyncIterator[None]:

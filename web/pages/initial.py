@@ -47,10 +47,15 @@ WRITTEN: Final = {
     WrittenAs.MOVED.value: marked("Changed after the dry run"),
     WrittenAs.REFUSED.value: marked("Refused by a system"),
     WrittenAs.DIFFERS.value: marked("Differs after the write"),
+    WrittenAs.DEACTIVATED.value: marked("Deactivated"),
+    WrittenAs.RESTORED.value: marked("Values put back"),
+    WrittenAs.AS_BEFORE.value: marked("As before by then"),
+    WrittenAs.STAYS.value: marked("Stays as it is"),
 }
 """What became of records, as people say it."""
 RUNS: Final = {
     "waiting": marked("Begins"),
+    "looking": marked("Reads what it would do"),
     "writing": marked("Writes"),
     "asking": marked("Waits for a person"),
     "paused": marked("Paused"),

@@ -134,7 +134,7 @@ class MapPages:
             "kept": kept,
             "now": kept.in_force,
             "former": kept.former,
-            "may_roll_back": self.maps.may(session.identity, Action.ACTIVATE_MAP),
+            "may_roll_back": self.maps.may(session.identity, Action.ROLL_BACK_MAP),
             "kinds": KINDS,
             "statuses": STATUSES,
         }

@@ -286,6 +286,7 @@ def test_whatever_a_variable_names_is_named_with_it(run: Run, odd: dict[str, str
         ("polcy explain", "policy"),
         ("initial customer --company usmf --do pause", "--token-file"),
         ("initial customer --company usmf --dry-run --results here", "--results"),
+        ("initial customer --company usmf --dry-run --undo RUN", "--undo"),
         ("initial customer --company usmf/ --dry-run", "--company"),
         ("assess --company ../etc", "--company"),
         ("demo --cases 0", "--cases"),

@@ -18,7 +18,7 @@ from domain.credit_review_said import REBUILD_CREDIT
 from domain.delegations import DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR
 from domain.entities.data_words import RIGHTS as RIGHTS_OF_DATA
 from domain.entities.history_run import RUN_HISTORY
-from domain.entities.initial_said import RUN_INITIAL
+from domain.entities.initial_said import RUN_INITIAL, UNDO_INITIAL
 from domain.entities.map_change_said import RIGHTS as RIGHTS_OF_MAPS
 from domain.entities.sync_said import COMMANDS as SYNC_COMMANDS
 from domain.messages import CommandName
@@ -74,7 +74,7 @@ def test_the_written_out_table_has_every_action_and_every_role() -> None:
     assert RIGHTS.every_company == EVERY_COMPANY
     delegating = {DELEGATE, DELEGATE_FOR, END_DELEGATION, END_DELEGATION_FOR}
     beside = {REASSIGN, ASK, ANSWER, *delegating, DISMISS_LATE, REBUILD_CREDIT, *SYNC_COMMANDS}
-    beside |= {*RIGHTS_OF_ACCOUNTS, *RIGHTS_OF_DATA, *RIGHTS_OF_MAPS, RUN_HISTORY, RUN_INITIAL}
+    beside |= {*RIGHTS_OF_ACCOUNTS, *RIGHTS_OF_DATA, *RIGHTS_OF_MAPS, RUN_HISTORY, RUN_INITIAL, UNDO_INITIAL}
     assert set(RIGHT_OF) == {*CommandName, DECIDE} | beside
     assert set(RIGHT_OF.values()) == SIGNED >= OF_ONE_DEAL >= BY_TWO
 

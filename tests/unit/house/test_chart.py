@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -32,6 +34,8 @@ HELM = Path(sys.executable).parent / "helm"
 NOTICES = "worker.secret.keys={entra-client-secret,ledger-url,notice-targets}"
 KUBERNETES = "1.34"
 OF_KEDA = "ScaledObject"
+KEDA = json.loads((Path(__file__).parent / "keda_scaled_object.json").read_text())
+VERSIONED = ("settings.Q2C_WORKER_VERSIONING=pinned", "worker.former[0].tag=0.0.9", "image.tag=1.0_rc")
 
 pytestmark = pytest.mark.skipif(not HELM.exists(), reason="Helm comes as a wheel for Linux on x86-64 only")
 
@@ -86,10 +90,14 @@ def test_helm_finds_nothing_to_say_about_it() -> None:
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("given", [(), (NOTICES, "worker.scaling.enabled=false", "policiesConfigMap=our-policies")])
-def test_every_object_is_valid_for_kubernetes(given: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "given", [(), VERSIONED, (NOTICES, "worker.scaling.enabled=false", "policiesConfigMap=our-policies")]
+)
+def test_every_object_is_valid_for_kubernetes_and_keda(given: tuple[str, ...]) -> None:
     for found in rendered(*given):
-        if found["kind"] != OF_KEDA:
+        if found["kind"] == OF_KEDA:
+            jsonschema.validate(found, KEDA)
+        else:
             kubernetes_validate.validate(copy.deepcopy(found), KUBERNETES, strict=True)
 
 
@@ -141,18 +149,19 @@ def test_the_schema_gives_a_process_its_own_secrets_and_no_other(process: Proces
         "temporal.address=temporal",
         "image.digest=sha256:abc",
         "web.ingress.host=",
+        "worker.former={0.0.9}",
+        "worker.former[0].tag=0.0.9",  # without versions any worker takes any task
+        "worker.former[0].tag=0.1.0,settings.Q2C_WORKER_VERSIONING=pinned",  # the build of this release
     ],
 )
 def test_what_would_not_work_is_refused_before_anything_is_made(wrong: str) -> None:
     result = helm("template", "q2c", str(CHART), "--set", wrong)
     assert result.returncode != 0
-    assert wrong.partition("=")[0].split(".")[-1].partition("{")[0] in result.stderr
+    assert re.split(r"[.\[]", wrong.partition("=")[0].removesuffix("[0].tag"))[-1] in result.stderr
 
 
 def test_any_setting_that_is_no_secret_can_be_given() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["propertyNames"]
-    import re
-
     set_here = {name for _, pod in pods() for name in environment(pod["spec"]["containers"][0])}
     held = {variable_name(at) for at in HOLDERS} | {"Q2C_LEDGER_URL", "Q2C_LEDGER_READER_URL", "Q2C_CODEC_KEY_SET"}
     for variable in variables():
@@ -222,6 +231,38 @@ def test_workers_are_added_while_runs_wait_and_share_the_budget_of_as_many_as_th
     assert trigger["metadata"]["taskQueue"] == DEAL_QUEUE
     assert trigger["metadata"]["namespace"] == environment(container("worker"))["TEMPORAL_NAMESPACE"]
     assert environment(container("worker"))["Q2C_WORKER_PROCESSES"] == str(scaled["maxReplicaCount"])
+
+
+def test_each_build_has_workers_of_its_own_that_are_added_while_its_own_tasks_wait() -> None:
+    """KEDA counts what waits for no build, unless it is told of one: then `DescribeWorkerDeploymentVersion` counts."""
+    builds = {"q2c-worker-1-0-rc": "1.0_rc", "q2c-worker-0-0-9": "0.0.9"}
+    deployments, scaled = of_kind("Deployment", *VERSIONED), of_kind(OF_KEDA, *VERSIONED)
+    assert {name for name in deployments if name.startswith("q2c-worker")} == scaled.keys() == builds.keys()
+    for name, build in builds.items():
+        spec = deployments[name]["spec"]
+        pod = spec["template"]
+        assert selected(spec, pod) and not any(
+            selected(spec, deployments[other]["spec"]["template"]) for other in builds.keys() - {name}
+        )
+        assert pod["spec"]["containers"][0]["image"] == f"registry.contoso.com/quote-to-cash:{build}"
+        given = environment(pod["spec"]["containers"][0])
+        assert (given["Q2C_WORKER_BUILD"], given["Q2C_WORKER_VERSIONING"]) == (build, "pinned")
+        assert given["Q2C_WORKER_PROCESSES"] == str(2 * scaled[name]["spec"]["maxReplicaCount"])
+        assert scaled[name]["spec"]["scaleTargetRef"] == {"name": name}
+        (trigger,) = scaled[name]["spec"]["triggers"]
+        named = (trigger["metadata"]["workerDeploymentName"], trigger["metadata"]["workerDeploymentBuildId"])
+        assert named == (Settings.model_fields["worker"].default.deployment, build)
+    accounts = {deployments[name]["spec"]["template"]["spec"]["serviceAccountName"] for name in builds}
+    assert accounts == {"q2c-worker"}  # a workload identity is that of one account
+
+
+def test_without_versions_the_scaler_counts_what_waits_for_any_worker() -> None:
+    (trigger,) = of_kind(OF_KEDA)["q2c-worker"]["spec"]["triggers"]
+    assert not {"workerDeploymentName", "workerDeploymentBuildId"} & trigger["metadata"].keys()
+
+
+def selected(spec: Object, pod: Object) -> bool:
+    return bool(spec["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items())
 
 
 def test_what_is_read_in_bulk_has_one_pod_of_its_own_with_its_pages_and_a_worker_of_deals_reads_none() -> None:

@@ -115,6 +115,14 @@ def test_only_temporal_reaches_its_database() -> None:
     assert "default" not in SERVICES["postgresql"]["networks"]
 
 
+def test_runs_are_archived_to_a_volume_that_outlives_the_server() -> None:
+    """A file store is what the server's own configuration can archive to (config_template_embedded.yaml since 1.30)."""
+    wanted = SERVICES["temporal-namespace"]["environment"]["TEMPORAL_ARCHIVE"]
+    path = wanted.removeprefix("${TEMPORAL_ARCHIVE-file://").removesuffix("}")
+    (mount,) = [volume.split(":")[1] for volume in SERVICES["temporal"]["volumes"] if volume.startswith("archive:")]
+    assert path.startswith(f"{mount}/")
+
+
 def test_every_search_attribute_is_registered() -> None:
     script = (ROOT / "deploy" / "temporal" / "namespace.sh").read_text()
     registered = dict(line.split()[1:3] for line in script.splitlines() if line.startswith("register "))

@@ -340,6 +340,8 @@ OPERATIONS = {
     ("POST", "/credit/{company}/rebuild"),
     ("GET", "/initial/{company}/{entity}"),
     ("POST", "/initial/{company}/{entity}/run"),
+    ("GET", "/initial/{company}/{entity}/undo"),
+    ("POST", "/initial/{company}/{entity}/undo"),
     ("GET", "/data/overview"),
     ("GET", "/history/{company}/{kind}"),
     ("POST", "/history/{company}/{kind}/run"),

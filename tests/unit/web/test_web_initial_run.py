@@ -46,3 +46,20 @@ async def test_who_may_has_an_initial_sync_run_and_no_sync_begins_beside_it(
         answer = await http.post(f"{INITIAL}/run", json=said(do), headers=operator)
         assert answer.json()["accepted"] is True, answer.text
     problem(await http.post(f"{INITIAL}/run", json=said("go_on"), headers=operator), 409, "INITIAL_NOT_THERE")
+
+    undo = f"{INITIAL}/undo"
+    problem(await http.get(undo, headers=rep), 403, "NO_AUTHORITY")
+    problem(await http.post(undo, json=said("begin") | {"run": "run-1"}, headers=rep), 403, "NO_AUTHORITY")
+    problem(await http.post(undo, json=said("begin"), headers=operator), 400, "BAD_ARGUMENT")
+    begun = await http.post(undo, json=said("begin") | {"run": "run-1"}, headers=operator)
+    assert begun.json()["accepted"] is True, begun.text
+    assert (await http.get(undo, headers=operator)).json()["undoes"] is True
+
+    async def is_undone() -> bool:
+        return "Undone" in (await greta.get("/data/initial")).text
+
+    await until(is_undone)
+    sync["message_id"] = str(uuid.uuid4())
+    problem(await http.post("/api/v1/sync/demf/customer/run", json=sync, headers=operator), 409, "INITIAL_RUNS")
+    stopped = await http.post(undo, json=said("stop") | {"run": "run-1"}, headers=operator)
+    assert stopped.json()["accepted"] is True, stopped.text

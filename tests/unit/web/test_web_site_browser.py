@@ -30,7 +30,7 @@ from tests.unit.web.test_web_customers import TAKEN, TWIN, stopped
 from tests.unit.web.test_web_explanations import previewed
 from tests.unit.web.test_web_order_lines import shown as long_order
 from tests.unit.web.test_web_refunds import overpaid
-from tests.webworld import accounts, bulk, data, first_syncs, late, maps, parallel, scenes
+from tests.webworld import accounts, bulk, data, first_syncs, initial_syncs, late, maps, parallel, scenes
 from tests.webworld.standins import BESIDE, REVIEWED, Beside
 from tests.webworld.world import Stage
 from web.app import create_app
@@ -44,7 +44,7 @@ NARROWEST = 320
 """Where only the fit is looked at: the layout is that of 390."""
 NEW = ("/bulk/new?company=usmf&error=Refused", "/bulk/new?company=usmf&error=Conflict&customer=NOBODY")
 DATA = ("/data", "/data/differences", "/data/matches", f"/data/matches/{data.OWING.id}", "/data/initial")
-MAPS = ("/data/maps", "/data/maps/product", "/data/maps/customer/1", "/data/maps/customer/2")
+MAPS = ("/data/maps", "/data/maps/product", "/data/maps/unit", "/data/maps/customer/1", "/data/maps/customer/2")
 PARALLEL = ("/data/parallel?company=usmf", "/data/parallel?company=jpmf")
 WIDTHS = {1280: 860, 390: 844, NARROWEST: 640}
 Open = Callable[..., Awaitable[Page]]
@@ -67,6 +67,7 @@ async def site(config: WebConfig, temporal: Client, tmp_path_factory: pytest.Tem
     await data.fill(ledger)
     await maps.scene(ledger)
     await first_syncs.fill(ledger)
+    await initial_syncs.put(temporal)
     there = {"sales_url": "https://contoso.crm.dynamics.com", "finance_url": "https://contoso.operations.dynamics.com"}
     update = {"public_url": origin, "ledger_url": SecretStr(ledger), **there}
     app = create_app(config.model_copy(update=update), temporal)
@@ -198,10 +199,12 @@ async def test_axe_finds_nothing_in_light_and_dark_and_everything_fits(
 ) -> None:
     pictures = os.environ.get("Q2C_SCREENSHOTS")
     found: list[str] = []
+    backs = 0
     for name, addresses in world.items():
         page = await open_as(name, width=width)
         for place, address in enumerate(addresses):
             await page.goto(address)
+            backs += await page.locator('form[action$="/rollback"]').count()
             for summary in await page.locator("main summary").all():
                 await summary.click()
             for scheme in SCHEMES if width != NARROWEST else ():
@@ -213,6 +216,7 @@ async def test_axe_finds_nothing_in_light_and_dark_and_everything_fits(
             if pictures:
                 await page.screenshot(path=f"{pictures}/{name}-{place}-{width}.png", full_page=True)
     assert "\n".join(found) == ""
+    assert backs == 1, "the form that rolls a map back is among them"
 
 
 async def test_every_page_opens_in_every_language(world: dict[str, list[str]], open_as: Open) -> None:

@@ -4,11 +4,19 @@
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end }}
 {{- end }}
 
-{{/* Labels by which a process is found. Takes {root, process}. */}}
+{{/* What Temporal calls the build of an image. */}}
+{{- define "q2c.build" -}}
+{{ .digest | default .tag | replace ":" "-" }}
+{{- end }}
+
+{{/* Labels by which a process is found. Takes {root, process, build}; build only where it has several side by side. */}}
 {{- define "q2c.selector" -}}
 app.kubernetes.io/name: quote-to-cash
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .process }}
+{{- with .build }}
+quote-to-cash/build: {{ . | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "q2c.labels" -}}
@@ -19,6 +27,10 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
 {{- define "q2c.name" -}}
+{{ .root.Release.Name }}-{{ .process }}{{ with .build }}-{{ . }}{{ end }}
+{{- end }}
+
+{{- define "q2c.accountName" -}}
 {{ .root.Release.Name }}-{{ .process }}
 {{- end }}
 
@@ -49,7 +61,7 @@ capabilities: {drop: [ALL]}
 {{- $_ := set $own "Q2C_AUDIT_PRIVATE_KEY_FILE" "/run/q2c/keys/audit-key.json" }}
 {{- $_ := set $own "TEMPORAL_ADDRESS" $root.Values.temporal.address }}
 {{- $_ := set $own "TEMPORAL_NAMESPACE" $root.Values.temporal.namespace }}
-{{- $_ := set $own "Q2C_WORKER_PROCESSES" (toString $root.Values.worker.replicas.most) }}
+{{- $_ := set $own "Q2C_WORKER_PROCESSES" (mul $root.Values.worker.replicas.most (add 1 (len $root.Values.worker.former)) | toString) }}
 {{- if $root.Values.policiesConfigMap }}{{ $_ := set $own "Q2C_POLICIES" "/run/q2c/policies" }}{{ end }}
 {{- if $root.Values.telemetry.endpoint }}{{ $_ := set $own "OTEL_EXPORTER_OTLP_ENDPOINT" $root.Values.telemetry.endpoint }}{{ end }}
 {{- if .of.azureClientId }}
@@ -136,7 +148,7 @@ capabilities: {drop: [ALL]}
 apiVersion: v1
 kind: ServiceAccount
 metadata:
-  name: {{ include "q2c.name" . }}
+  name: {{ include "q2c.accountName" . }}
   labels: {{- include "q2c.labels" . | nindent 4 }}
   {{- with .of.azureClientId }}
   annotations: {azure.workload.identity/client-id: {{ . }}}
@@ -146,13 +158,16 @@ automountServiceAccountToken: false
 
 {{/*
 A process: its account, its deployment, and how many of it may be away at once.
-Takes {root, process, of, replicas, port, grace, own, command, data}: port is that of its live and ready endpoints; grace
-is how long it may take to stop, in seconds; own are variables that only it has; command is its command, where that is not
-its name; data is the folder in which it keeps pages on a volume of its own, if it does.
+Takes {root, process, of, replicas, port, grace, own, command, data, image, build}: port is that of its live and ready
+endpoints; grace is how long it may take to stop, in seconds; own are variables that only it has; command is its command,
+where that is not its name; data is the folder in which it keeps pages on a volume of its own, if it does; image and build
+are those of one build among several, which share an account.
 */}}
 {{- define "q2c.process" -}}
+{{- if not .build }}
 {{ include "q2c.account" . }}
 ---
+{{- end }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -173,7 +188,7 @@ spec:
         azure.workload.identity/use: "true"
         {{- end }}
     spec:
-      serviceAccountName: {{ include "q2c.name" . }}
+      serviceAccountName: {{ include "q2c.accountName" . }}
       automountServiceAccountToken: false
       enableServiceLinks: false
       terminationGracePeriodSeconds: {{ .grace }}
@@ -192,7 +207,7 @@ spec:
             matchLabels: {{- include "q2c.selector" . | nindent 14 }}
       containers:
         - name: {{ .process }}
-          image: {{ include "q2c.image" .root.Values.image }}
+          image: {{ include "q2c.image" (.image | default .root.Values.image) }}
           args: [{{ .command | default .process }}]
           env: {{- include "q2c.environment" . | nindent 12 }}
           ports:
