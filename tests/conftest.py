@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator
 
 import hypothesis
 import pytest
+from typer.main import get_command
 
 from tests import deadlines
 from tests.stack import Stack
 
 
 def pytest_configure() -> None:
-    """Set up Python and Hypothesis.
+    """Set up Python, Hypothesis and the runner of commands.
 
     What one process compiled, the next one reads, also where the machine says PYTHONDONTWRITEBYTECODE: a stack is
     five processes of a thousand modules each, and starts in a third of the processor time.
@@ -24,6 +26,8 @@ def pytest_configure() -> None:
     # Property tests are judged by what they find, not by how busy the machine is.
     hypothesis.settings.register_profile("tests", deadline=None)
     hypothesis.settings.load_profile("tests")
+    # A command line is put together once, as in a process; `CliRunner` does it anew for each command that is given.
+    pytest.MonkeyPatch().setattr("typer.testing._get_command", functools.cache(get_command))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -116,42 +116,45 @@ POST = (
 BODY_SECONDS = LIMITS["POST /intake/finance"].seconds
 
 
-@pytest.mark.parametrize(
-    ("first", "drop", "limit"),
-    [
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"X-A: b\r\n", HEADER_SECONDS),
-        (b"GET /", b"a", HEADER_SECONDS),
-        (POST + b"Content-Length: 1000\r\n\r\n{", b" ", BODY_SECONDS),
-        (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", BODY_SECONDS),
-    ],
-    ids=["a header without end", "an address without end", "a body without end", "a chunked body without end"],
-)
+SLOW = {
+    "a header without end": (b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"X-A: b\r\n", HEADER_SECONDS),
+    "an address without end": (b"GET /", b"a", HEADER_SECONDS),
+    "a body without end": (POST + b"Content-Length: 1000\r\n\r\n{", b" ", BODY_SECONDS),
+    "a chunked body without end": (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", BODY_SECONDS),
+}
+"""How a request begins, what comes of it again and again, and the seconds it may take. All of them are tried at once:
+each only waits for its end."""
+
+
 async def test_slow_requests_end_in_time_and_an_honest_client_beside_them_is_served(
-    served: Served, tenant: Tenant, first: bytes, drop: bytes, limit: float
+    served: Served, tenant: Tenant
 ) -> None:
-    attack = asyncio.gather(*(served.drip(first, drop) for _ in range(ATTACKERS)))
+    attackers = [kind for kind in SLOW for _ in range(ATTACKERS)]
+    attack = asyncio.gather(*(served.drip(*SLOW[kind][:2]) for kind in attackers))
     task: asyncio.Task[object] = asyncio.ensure_future(attack)
     waits = await honest(served, tenant, task)
-    for lasted, came in await attack:
-        assert limit - 1 <= lasted <= limit + GRACE
-        assert came.startswith(b"HTTP/1.1 408 "), came[:200]
-        assert b"connection: close" in came.lower()
+    for kind, (lasted, came) in zip(attackers, await attack, strict=True):
+        limit = SLOW[kind][2]
+        assert limit - 1 <= lasted <= limit + GRACE, kind
+        assert came.startswith(b"HTTP/1.1 408 "), (kind, came[:200])
+        assert b"connection: close" in came.lower(), kind
     assert len(waits) >= 3 and max(waits) < 5
 
 
-async def test_a_connection_that_says_nothing_ends(served: Served) -> None:
-    began = time.monotonic()
-    reader, writer = await served.connect()
-    assert await asyncio.wait_for(reader.read(), HEADER_SECONDS + GRACE) == b""
-    assert time.monotonic() - began >= HEADER_SECONDS - 1
-    writer.close()
+async def test_connections_that_are_not_used_end(served: Served) -> None:
+    async def says_nothing() -> None:
+        began = time.monotonic()
+        reader, writer = await served.connect()
+        assert await asyncio.wait_for(reader.read(), HEADER_SECONDS + GRACE) == b""
+        assert time.monotonic() - began >= HEADER_SECONDS - 1
+        writer.close()
 
+    async def is_kept(between: bytes) -> None:
+        lasted, came = await served.drip(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n", between, every=1.0)
+        assert came.startswith(b"HTTP/1.1 200 "), between
+        assert lasted <= max(IDLE_SECONDS, HEADER_SECONDS) + GRACE, between
 
-@pytest.mark.parametrize("between", [b"", b"\r\n"], ids=["silence", "empty lines"])
-async def test_a_connection_that_is_kept_and_not_used_ends(served: Served, between: bytes) -> None:
-    lasted, came = await served.drip(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n", between, every=1.0)
-    assert came.startswith(b"HTTP/1.1 200 ")
-    assert lasted <= max(IDLE_SECONDS, HEADER_SECONDS) + GRACE
+    await asyncio.gather(says_nothing(), is_kept(b""), is_kept(b"\r\n"))
 
 
 async def test_the_rest_of_a_body_that_was_refused_is_not_waited_for(served: Served) -> None:

@@ -37,6 +37,7 @@ LIMITS = {
     "limit.historySize.suggestContinueAsNew": "400000",
     "limit.historyCount.error": "500",
     "limit.historySize.error": "5000000",
+    "history.MaxBufferedQueryCount": "10",
 }
 """Events a hundredfold; the size tenfold, since what a deal remembers stays as large as it is."""
 
@@ -218,12 +219,12 @@ async def test_a_request_that_is_told_much(stage: Stage, world: World) -> None:
 
     async def decide(by: int) -> None:
         """Each attempt is heard, also between two runs, and refused."""
-        for n in range(40):
+        for n in range(20):
             message = SignedMessage(message_id=f"m-{by}-{n}", token="no token")
             said = await approvals.decide("usmf", world.quote, 1, message)
             assert said is None or said.code == "UNAUTHENTICATED"
 
-    await asyncio.gather(*(decide(by) for by in range(3)))  # more at once wait for each other's questions
+    await asyncio.gather(*(decide(by) for by in range(6)))
     statuses = await runs_of(stage, stage.approval.id)
     assert len(statuses) > 2 and not {WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TERMINATED} & set(
         statuses

@@ -21,9 +21,9 @@ from workflows.approval import ON_ITS_WAY
 
 ASKED = (step(1, 1, "sales_manager", MONA),)
 ONE_CHANCE = (
-    step(1, 1, "sales_manager", MONA, on_timeout="expire").model_copy(update={"sla_business_hours": Decimal("0.003")}),
+    step(1, 1, "sales_manager", MONA, on_timeout="expire").model_copy(update={"sla_business_hours": Decimal("0.001")}),
 )
-"""Eleven seconds to decide, and nobody else to ask."""
+"""Four seconds to decide, and nobody else to ask."""
 
 
 async def asked(stage: Stage, world: World) -> None:

@@ -114,8 +114,9 @@ async def open_as(chromium: Chromium, site: str) -> AsyncIterator[Open]:
 
 
 async def violations(page: Page) -> list[str]:
-    """What axe finds on a page, with where."""
-    await page.evaluate(axe())
+    """What axe finds on a page, with where; the script is loaded once into each."""
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(axe())
     result = await page.evaluate("axe.run({resultTypes: ['violations']})")
     return [
         f"{page.url} {found['id']}: {node['target']} {node['failureSummary']}"
@@ -187,8 +188,8 @@ async def world(stage: Stage) -> dict[str, list[str]]:
     }
 
 
-# A fade whose element the page replaces meanwhile ends by a rejection: it is over as well.
-ALL_FADES_OVER = "Promise.allSettled(document.getAnimations().map(fade => fade.finished))"
+# What fades stands as it will when that is over.
+ALL_FADES_OVER = "document.getAnimations().forEach(fade => fade.finish())"
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
 
