@@ -113,8 +113,11 @@ def _creating(data: DataMap) -> str:
         sides.append("sales")
     if data.finance is not None and data.finance.creates and owner != "finance":
         sides.append("finance")
-    cases = " ".join(f"WHEN lacking = '{side}' THEN '{side}'" for side in sides)
-    return f"CASE WHEN whole <> '{DifferenceClass.MISSING}' THEN NULL {cases} END" if cases else "NULL::VARCHAR"
+    missing = f"whole = '{DifferenceClass.MISSING}' AND lacking"
+    cases = [f"WHEN {missing} = '{side}' THEN '{side}'" for side in sides]
+    if data.finance is not None and data.finance.belongs_to is not None:
+        cases.append(f"WHEN whole = '{DifferenceClass.UNMAPPED}' THEN 'finance'")
+    return f"CASE {' '.join(cases)} END" if cases else "NULL::VARCHAR"
 
 
 def _decided(data: DataMap) -> str:
@@ -129,7 +132,7 @@ def _decided(data: DataMap) -> str:
     troubles = "list_filter(changes, lambda c: c.trouble <> '')"
     cases = (
         (f"whole = '{DifferenceClass.DUPLICATE}'", say(Action.DUPLICATE, Why.TWICE)),
-        (f"whole = '{DifferenceClass.UNMAPPED}'", say(Action.UNMAPPED, Why.NO_KEY)),
+        (f"whole = '{DifferenceClass.UNMAPPED}' AND creating IS NULL", say(Action.UNMAPPED, Why.NO_KEY)),
         (unknown, say(Action.UNMAPPED, Why.UNKNOWN_KEY)),
         (f"whole = '{DifferenceClass.MISSING}' AND creating IS NULL", say(Action.SKIP, Why.NOT_CREATED)),
         (f"len({troubles}) > 0", say(Action.UNMAPPED, f"{troubles}[1].trouble")),

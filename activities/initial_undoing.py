@@ -21,14 +21,16 @@ from activities.heartbeat import note_progress
 from activities.initial_following import Followed
 from activities.initial_run_signatures import InitialUndoActivities, OfPlan, OfUndo, OpenedRun, WritePage
 from activities.signatures import FailureType
-from activities.sync_apply import Applying, Records, pair_of, read_both
+from activities.sync_apply import Applying
 from activities.sync_creating import words_of
+from activities.sync_reading import Records, pair_of, read_both
 from activities.sync_signatures import OfSync
 from activities.syncing import Plans
 from domain.entities.initial import Action
 from domain.entities.initial_run import PageWritten, WrittenAs, WrittenRecord
 from domain.entities.initial_undo import INACTIVE, Undoing, not_back, undoing_create, undoing_update
 from domain.entities.merge import Merged
+from domain.entities.model import STATE
 from domain.entities.sync_records import Due, Of
 from domain.refusals import Refusal
 from dynamics.bulk import changes
@@ -166,7 +168,7 @@ class InitialUndoing(InitialUndoActivities):
         """Where the run's pages are, and how records are read: with their state, whatever the map does with it."""
         plan, _ = await self._followed.of(ask)
         pages = CarriedOut(self._data_dir, ask.entity, ask.company, ask.dry_run)
-        return pages, plan.model_copy(update={"deactivates": changes.STATE in plan.kinds})
+        return pages, plan.model_copy(update={"deactivates": STATE in plan.kinds})
 
     async def _keep_page(
         self, pages: CarriedOut, number: int, kind: Kind, records: Sequence[Kept], results: dict[str, WrittenRecord]
@@ -215,7 +217,7 @@ class InitialUndoing(InitialUndoActivities):
         etag = str(row.get("@odata.etag", ""))
         try:
             await self._writer.to_sales(
-                plan.sales.entity_set, one.record.sales_id, {changes.STATE: INACTIVE}, etag, (_NOTE, _WORDS)
+                plan.sales.entity_set, one.record.sales_id, {STATE: INACTIVE}, etag, (_NOTE, _WORDS)
             )
         except (Unreachable, Throttled):
             raise
@@ -247,7 +249,7 @@ def _undoing(plan: SyncPlan, at: str, record: WrittenRecord, read: Records) -> U
     ids = tuple(str(row[plan.sales.id]) for row in rows)
     row = rows[0] if rows else {}
     if record.action is Action.CREATE:
-        state = row.get(changes.STATE)
+        state = row.get(STATE)
         return undoing_create(
             record,
             has_state=plan.deactivates,
@@ -269,7 +271,7 @@ def _concluded(plan: SyncPlan, sent: _Sent, shown: Records) -> WrittenRecord:
     if len(rows) != 1 or (one.undoing.merged is not None and there is None):
         return _became(one, WrittenAs.DIFFERS, "one side has it no more")
     if one.undoing.deactivates:
-        is_so = rows[0].get(changes.STATE) == INACTIVE
+        is_so = rows[0].get(STATE) == INACTIVE
         text = "" if is_so else "Sales took the write and shows it as active"
         return _became(one, WrittenAs.DEACTIVATED if is_so else WrittenAs.DIFFERS, text)
     now = changes.values_of(plan, there or {}, rows[0])

@@ -33,16 +33,17 @@ from activities.initial_run_signatures import (
     WritePage,
 )
 from activities.signatures import FailureType
-from activities.sync_apply import Applying, Records, pair_of, read_both
+from activities.sync_apply import UNKNOWN, Applying
 from activities.sync_creating import Creating
+from activities.sync_reading import Records, pair_of, read_both
 from activities.sync_signatures import OfSync
 from activities.syncing import Plans
 from domain.entities.gate import Limits, may_begin
 from domain.entities.initial import Action, PlannedRecord
-from domain.entities.initial_run import PageWritten, WrittenAs, WrittenRecord, held
+from domain.entities.initial_run import PageWritten, WrittenAs, WrittenRecord, held, held_to_link
 from domain.entities.letters import NewLetter
 from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair
-from domain.entities.sync_records import Due, Looked, Of
+from domain.entities.sync_records import Due, Looked, Of, key_without
 from domain.refusals import Refusal
 from dynamics.bulk import changes
 from dynamics.bulk.changes import SyncPlan
@@ -199,9 +200,13 @@ class InitialWriting(InitialRunActivities):
 
     async def _hold(self, ask: OfPlan, page: _Page, records: Sequence[PlannedRecord]) -> list[_Open]:
         """Read records, and say which ones are to be written; of the others it is known what becomes of them."""
+        links = [record for record in records if record.links]
+        records = [record for record in records if not record.links]
+        wanted = await self._hold_links(page, links)
+        if not records:
+            return wanted
         read = await read_both(page.plan, self._in_finance, self._in_sales, [record.at for record in records])
         fields = {each.name: each for each in page.plan.fields}
-        wanted: list[_Open] = []
         for record in records:
             there, rows = read.finance.get(record.at), read.sales[record.at]
             due = Due(key=record.at, source="person", seen_at="")
@@ -220,8 +225,54 @@ class InitialWriting(InitialRunActivities):
             page.results[record.at] = _result(record, written, stands.why, ids[0] if len(ids) == 1 else "", version)
         return wanted
 
+    async def _hold_links(self, page: _Page, records: Sequence[PlannedRecord]) -> list[_Open]:
+        """The same of rows without a key."""
+        if not records:
+            return []
+        keys = {record.at: key_without(record.at) for record in records}
+        read = await read_both(page.plan, self._in_finance, self._in_sales, list(keys.values()))
+        wanted: list[_Open] = []
+        for record in records:
+            rows = read.sales[keys[record.at]]
+            due = Due(key=keys[record.at], source="person", seen_at="")
+            pair = pair_of(page.plan, due, {}, rows[0] if rows else {})
+            linked = bool(rows) and bool(changes.key_in_sales(page.plan, rows[0]))
+            stands = held_to_link(record, pair.now, there=bool(rows), linked=linked)
+            if stands.merged is not None:
+                wanted.append(_Open(record, due, {}, rows[0], pair, stands.merged))
+                continue
+            agrees = stands.written is WrittenAs.AGREES
+            written = WrittenAs.CREATED if agrees and record.at in page.began else stands.written
+            page.results[record.at] = _result(record, written, stands.why, record.at, 0)
+        return wanted
+
+    async def _link(self, ask: OfPlan, page: _Page, each: _Open) -> None:
+        """Link a row with its record of Finance, which is made where there is none.
+
+        Raises:
+            ApplicationError: nothing is known of it; it is looked for when the page is tried again.
+        """
+        written, text = WrittenAs.UPDATED, ""
+        read = Records({}, {each.due.key: [each.row or {}]})
+        async for done in self._applying(page.plan).look([each.due], read):
+            if done.unknown:
+                text = f"it is not known whether Finance has made {each.record.key}"
+                raise ApplicationError(text, type=FailureType.TRANSIENT, next_retry_delay=UNKNOWN)
+            await self._keep(ask, page, done.looked)
+            written = WrittenAs.CREATED if done.created else written
+            if done.looked.letters:
+                written = WrittenAs.REFUSED if done.looked.due.key == each.due.key else WrittenAs.DIFFERS
+                text = "; ".join(dict.fromkeys(letter.text or letter.cause.value for letter in done.looked.letters))
+            elif done.looked.again_at is not None:
+                written, text = WrittenAs.MOVED, "what it belongs to is not in Finance yet"
+        page.results[each.record.at] = _result(each.record, written, text, each.record.at, 0)
+
     async def _write(self, ask: OfPlan, page: _Page, wanted: Sequence[_Open]) -> list[PlannedRecord]:
         """Write records, read them back together, and keep what they show; those that have to be read again."""
+        for each in wanted:
+            if each.record.links:
+                await self._link(ask, page, each)
+        wanted = [each for each in wanted if not each.record.links]
         sent = [*await self._create(page, [each for each in wanted if each.row is None])]
         applying = self._applying(page.plan)
         for number, each in enumerate(wanted):

@@ -236,7 +236,7 @@ def _question(change: Change, before: DataMap, after: DataMap, joined: bool) -> 
         if new is None:
             return _of_owner(old, f"trim(v{n}) <> ''")
         return _of_field(parts[2], n, before, after, joined) or Question(everything, exact=False)
-    if parts[-1] in ("creates", "constants", "left_to_system", "follows") and joined:
+    if parts[-1] in ("creates", "constants", "left_to_system", "belongs_to", "follows") and joined:
         return Question((f"{parts[0]}_lacks",))
     at_most = parts[-1] in ("filter", "modified", "if_finance_deletes", "if_sales_deletes")
     if at_most or (len(parts) == 1 and parts[0] in SIDES):

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from activities.heartbeat import note_progress
-from activities.sync_apply import Applying, Done, Records, lone, pair_of, read_both
+from activities.sync_apply import Applying, Done
+from activities.sync_reading import Records, lone, pair_of, read_both
 from domain.entities.comparing import CannotCompare
 from domain.entities.map_run import (
     FAILED,

@@ -10,13 +10,15 @@ from typing import Any, Final
 
 from activities.heartbeat import note_progress
 from activities.sync_creating import Creating, words_of
+from activities.sync_linking import Linking
+from activities.sync_reading import WHOLE, Records, lone, pair_of, read_both
 from domain.entities.letters import NewLetter
 from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair, merge, not_taken, remembered
 from domain.entities.merge_forms import number_of
-from domain.entities.model import SideName
-from domain.entities.new_rows import is_to_be_made
-from domain.entities.sync_records import Due, Looked, key_of, parts_of
-from dynamics.bulk import changes, finance
+from domain.entities.model import STATE, SideName
+from domain.entities.new_rows import is_to_be_made, is_to_be_made_in_finance
+from domain.entities.sync_records import Due, Looked, key_of, row_without
+from dynamics.bulk import changes
 from dynamics.bulk.changes import SyncPlan
 from dynamics.bulk.reader import Reader
 from dynamics.bulk.texts import text_of
@@ -35,11 +37,12 @@ from dynamics.core.odata import Row
 from dynamics.synced import SyncWriter
 
 AGAIN: Final = timedelta(seconds=5)
+UNKNOWN = timedelta(seconds=30)
+"""How long nothing is known of a new record whose answer was lost: Finance may still be making it."""
 LONGEST: Final = timedelta(minutes=5)
 """How long a record that people edit at this moment is left alone, at most."""
 SALES_READS: Final = 1_000
 SIDES: Final[tuple[SideName, ...]] = ("finance", "sales")
-_WHOLE: Final = ""
 
 _REFUSED: Final[Mapping[SideName, LetterCause]] = {
     "finance": LetterCause.REFUSED_BY_FINANCE,
@@ -51,16 +54,6 @@ def again_at(due: Due) -> datetime:
     """When a record is looked at again that somebody edits at this moment, or of which nothing is known."""
     rest: timedelta = min(AGAIN * 2 ** min(due.tries, 10), LONGEST)
     return datetime.now(UTC) + rest
-
-
-@dataclass
-class Records:
-    """Records of both sides by their key."""
-
-    finance: dict[str, Row]
-    sales: dict[str, list[Row]]
-    several: frozenset[str] = frozenset()
-    """Keys that several records of Finance have: nobody can say which of them is meant, and none is in ``finance``."""
 
 
 @dataclass
@@ -93,81 +86,10 @@ class Done:
     undone: int = 0
     created: bool = False
     finance_version: str = ""
-
-
-async def read_both(plan: SyncPlan, in_finance: Reader, in_sales: Reader, keys: Sequence[str]) -> Records:
-    """The records of keys on both sides; a request each.
-
-    Raises:
-        DynamicsError: one side cannot be read.
-    """
-    parts = [parts_of(key) for key in keys]
-    there = await in_finance.together(finance.read_keys(plan, parts))
-    found: dict[str, Row] = {}
-    several: set[str] = set()
-    for row in (row for answer in there for row in answer.rows()):
-        one = key_of(changes.finance_key(plan, row))
-        if one in found:
-            several.add(one)
-        found[one] = row
-    here = await in_sales.together(changes.rows_of_keys(plan, parts))
-    rows = {key: answer.rows() for key, answer in zip(keys, here, strict=True)}
-    known = {key: row for key, row in found.items() if key in rows and key not in several}
-    return Records(known, rows, frozenset(several))
-
-
-def pair_of(plan: SyncPlan, due: Due, there: Row, row: Row) -> Pair:
-    """Both sides' values of a record, with what is known of it."""
-    now = changes.values_of(plan, there, row)
-    currency = now[plan.currency].finance if plan.currency else ""
-    return Pair(
-        now=now,
-        last=due.known.fields,
-        sales_at=_moment(row.get(plan.modified)),
-        currency=currency,
-        said={name: said for name, said in due.said.items() if name in now},
-        anew=frozenset(due.anew),
-    )
-
-
-def lone(plan: SyncPlan, due: Due, read: Records) -> Looked | None:
-    """What a look comes to where there are not one record and one row; None: there are.
-
-    A record that only one side has is left to the steps that create it, unless both sides had it.
-    """
-    known = due.known
-    there, rows, several = read.finance.get(due.key), read.sales[due.key], due.key in read.several
-    if there is not None and len(rows) == 1:
-        return None
-    if there is None and not rows and not several:
-        return Looked(due=due, gone=True, agreed=frozenset({_WHOLE, *(field.name for field in plan.fields)}))
-    row = rows[0] if len(rows) == 1 else None
-    cause = None
-    if len(rows) > 1 or several:
-        cause = LetterCause.DUPLICATE
-    elif known.paired and there is None and not plan.deactivates:
-        cause = LetterCause.DELETED_IN_FINANCE
-    elif known.paired and there is not None and not plan.makes_anew:
-        cause = LetterCause.DELETED_IN_SALES
-    letters = [] if cause is None else [NewLetter(cause=cause, text=_SEVERAL if several else _OF_RECORD[cause])]
-    return Looked(
-        due=due,
-        sales_id="" if row is None else str(row[plan.sales.id]),
-        paired=known.paired,
-        deactivated=known.deactivated,
-        fields=known.fields,
-        sales_version=0 if row is None else changes.version_of(row),
-        content="" if there is None else changes.content_of(plan, there),
-        letters=tuple(letters),
-    )
-
-
-_SEVERAL: Final = "Several records of Finance have this key; none of them is taken over"
-_OF_RECORD: Final[Mapping[LetterCause, str]] = {
-    LetterCause.DUPLICATE: "Several rows of Sales have this key; none of them is written",
-    LetterCause.DELETED_IN_FINANCE: "Finance has the record no more; the row of Sales stays as it is",
-    LetterCause.DELETED_IN_SALES: "Sales has the row no more; the record of Finance stays as it is",
-}
+    unknown: bool = False
+    """Nothing is known of what was sent: it is looked for later."""
+    before: Done | None = None
+    """What the same look came to under the key that a row has got."""
 
 
 class Applying:
@@ -180,6 +102,8 @@ class Applying:
         self._in_sales = in_sales
         self._writer = writer
         self._creating = None if plan.creation is None else Creating(plan, in_sales, writer)
+        new = plan.belongs_to
+        self._linking = None if new is None else Linking(plan, new, in_finance, in_sales, writer)
 
     async def look(self, wanted: Sequence[Due], read: Records) -> AsyncIterator[Done]:
         """Look at records as they were read, one after the other, and write what is to be; read back together.
@@ -198,6 +122,8 @@ class Applying:
             if isinstance(one, Written):
                 written.append(one)
             else:
+                if one.before is not None:
+                    yield one.before
                 yield one
             note_progress(number)
         if written:
@@ -209,19 +135,89 @@ class Applying:
             raise failed
 
     async def _look(self, due: Due, read: Records) -> Done | Written:
+        if row_without(due.key):
+            return await self._without(due, read.sales[due.key])
         alone = lone(self._plan, due, read)
         there, rows = read.finance.get(due.key), read.sales[due.key]
         if alone is not None and there is not None and self._is_to_be_made(alone):
             return await self._make(alone, there)
         if alone is not None and there is None and rows and alone.paired and self._plan.deactivates:
             return await self._set_state(alone, rows[0], _INACTIVE)
+        if alone is not None and there is not None and not rows and alone.paired and self._plan.retired:
+            return await self._retire(alone, there)
         if alone is not None or there is None:
             assert alone is not None
             return Done(alone)
-        if due.known.deactivated and rows[0].get(changes.STATE) not in (None, _ACTIVE):
+        if due.known.deactivated and rows[0].get(STATE) not in (None, _ACTIVE):
             return await self._restore(due, there, rows[0])
         pair = pair_of(self._plan, due, there, rows[0])
         return await self._write(due, there, rows[0], pair, merge(self._plan.fields, pair))
+
+    # Rows without a key
+
+    async def _without(self, due: Due, rows: Sequence[Row]) -> Done:
+        """Have a row linked with its record of Finance, which is made where there is none."""
+        gone = Looked(due=due, gone=True, agreed=frozenset({WHOLE, *(field.name for field in self._plan.fields)}))
+        if not rows or self._linking is None:
+            return Done(gone)
+        row = rows[0]
+        if key := changes.key_in_sales(self._plan, row):
+            return await self._linked(due, key, gone)
+        as_is = Looked(due=due, sales_id=str(row[self._plan.sales.id]), sales_version=changes.version_of(row))
+        if not is_to_be_made_in_finance(due):
+            return Done(as_is)
+        try:
+            linked = await self._linking.link(row)
+        except (Unreachable, Throttled):
+            raise
+        except (Stale, Transient, UnknownOutcome):
+            # What was made is found by its mark, once Finance has finished what it was doing.
+            later = max(again_at(due), datetime.now(UTC) + UNKNOWN)
+            return Done(as_is.model_copy(update={"again_at": later}), unknown=True)
+        if linked.key:
+            return await self._linked(due, key_of(linked.key), gone, created=linked.created)
+        letters = tuple(self._letters(linked.findings, changes.values_of(self._plan, {}, row)))
+        later_by_itself = again_at(due) if linked.waits else None
+        done = Done(as_is.model_copy(update={"letters": letters, "again_at": later_by_itself}))
+        done.created = linked.created
+        return done
+
+    async def _linked(self, due: Due, key: str, gone: Looked, *, created: bool = False) -> Done:
+        """Look at a record under the key that its row has now: from then on its fields follow their owners."""
+        names = tuple(field.name for field in self._plan.fields)
+        now = Due(key=key, source=due.source, changed_at=due.changed_at, seen_at=due.seen_at, anew=names)
+        read = await read_both(self._plan, self._in_finance, self._in_sales, [key])
+        there, rows = read.finance.get(key), read.sales[key]
+        if there is None or len(rows) != 1:
+            return Done(gone, created=created)  # what it is then is told by the change of its key
+        pair = pair_of(self._plan, now, there, rows[0])
+        done = await self.write(now, there, rows[0], pair, merge(self._plan.fields, pair))
+        done.created = created
+        return Done(gone, before=done)
+
+    async def _retire(self, alone: Looked, there: Row) -> Done:
+        """Deactivate the record of Finance whose row Sales has deleted; nothing where it is so already."""
+        plan = self._plan
+        in_order = alone.model_copy(update={"agreed": frozenset({WHOLE})})
+        if all(text_of(there.get(column)) == value for column, value in plan.retired.items()):
+            return Done(in_order)
+        try:
+            await self._to_finance(there, plan.retired)
+        except (Unreachable, Throttled):
+            raise
+        except (Stale, Transient, UnknownOutcome):
+            return Done(alone.model_copy(update={"again_at": again_at(alone.due)}))
+        except (Refused, NotFound, Conflict) as error:
+            letter = NewLetter(cause=LetterCause.REFUSED_BY_FINANCE, text=words_of(error))
+            return Done(alone.model_copy(update={"letters": (letter,)}))
+        return Done(in_order, to_finance=True)
+
+    async def _to_finance(self, there: Row, body: Mapping[str, Any]) -> None:
+        """Change a record on the version that was read."""
+        plan = self._plan
+        of = {plan.company_column: plan.company} if plan.company_column else {}
+        of |= dict(zip(plan.finance_key, changes.finance_key(plan, there), strict=True))
+        await self._writer.to_finance(plan.finance_set, of, dict(body), str(there.get("@odata.etag", "")))
 
     def _is_to_be_made(self, alone: Looked) -> bool:
         """Whether Sales gets a row: it has none, never had one, and the map makes them."""
@@ -251,13 +247,13 @@ class Applying:
 
     async def _set_state(self, as_is: Looked, row: Row, state: int) -> Done:
         """Activate or deactivate a row, on the version that was read; nothing where it is so already."""
-        in_order = as_is.model_copy(update={"agreed": frozenset({_WHOLE})})
-        if row.get(changes.STATE) == state or (state == _INACTIVE and row.get(changes.STATE) != _ACTIVE):
+        in_order = as_is.model_copy(update={"agreed": frozenset({WHOLE})})
+        if row.get(STATE) == state or (state == _INACTIVE and row.get(STATE) != _ACTIVE):
             return Done(in_order)
         note = (_GONE, _GONE_WORDS) if state == _INACTIVE else None
         entity_set, etag = self._plan.sales.entity_set, str(row.get("@odata.etag", ""))
         try:
-            await self._writer.to_sales(entity_set, as_is.sales_id, {changes.STATE: state}, etag, note)
+            await self._writer.to_sales(entity_set, as_is.sales_id, {STATE: state}, etag, note)
         except (Unreachable, Throttled):
             raise
         except (Stale, Transient, UnknownOutcome):
@@ -303,7 +299,7 @@ class Applying:
             sales_version=changes.version_of(row),
             content=changes.content_of(self._plan, there),
             letters=tuple(self._letters([*findings, *missed], shown)),
-            agreed=frozenset({_WHOLE, *agreed}),
+            agreed=frozenset({WHOLE, *agreed}),
         )
 
     async def write(self, due: Due, there: Row, row: Row, pair: Pair, merged: Merged) -> Done:
@@ -383,10 +379,7 @@ class Applying:
         plan = self._plan
         fields = {field.name: field for field in plan.fields}
         if side == "finance":
-            of = {plan.company_column: plan.company} if plan.company_column else {}
-            of |= dict(zip(plan.finance_key, changes.finance_key(plan, there), strict=True))
-            body = {fields[name].finance: value for name, value in wanted.items()}
-            await self._writer.to_finance(plan.finance_set, of, body, str(there.get("@odata.etag", "")))
+            await self._to_finance(there, {fields[name].finance: value for name, value in wanted.items()})
             return
         body = {fields[name].sales: value for name, value in wanted.items()}
         undone = [name for name in merged.undone if name in wanted]
@@ -423,10 +416,3 @@ def _undone(name: str, now: Both) -> str:
         f"{label}: {now.sales or 'nothing'} was changed back to what Finance has, {now.finance or 'nothing'}. Finance "
         "owns this field: have it changed there, and it is shown here."
     )
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(value)) if value else None
-    except ValueError:
-        return None

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from domain.entities.merge import Finding, LetterCause
 from domain.entities.new_rows import new_row_id, new_values
-from domain.entities.sync_records import Of, parts_of
+from domain.entities.sync_records import Of
 from domain.record import Record
 from dynamics.bulk import changes
 from dynamics.bulk.changes import SyncPlan
@@ -89,7 +89,7 @@ class Creating:
         """Those of keys that a row of the company has, whether the map means it or not; one request."""
         if not keys:
             return []
-        paths = changes.rows_of_keys(self._everywhere, [parts_of(one) for one in keys])
+        paths = changes.rows_of_keys(self._everywhere, keys)
         answers = await self._in_sales.together(paths)
         return [one for one, answer in zip(keys, answers, strict=True) if answer.rows()]
 

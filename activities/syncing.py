@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,9 @@ from temporalio import activity
 
 from activities.comparing import in_words
 from activities.map_looks import MapLooks
-from activities.sync_apply import Applying, Done, Records, lone, pair_of, read_both
+from activities.sync_apply import Applying, Done
 from activities.sync_creating import values_of_new
+from activities.sync_reading import Records, lone, pair_of, read_both
 from activities.sync_signatures import (
     Applied,
     ApplyChanges,
@@ -38,10 +40,10 @@ from domain.entities.facts import Facts
 from domain.entities.letters import Letter
 from domain.entities.lint import lint
 from domain.entities.merge import merge
-from domain.entities.merge_forms import SyncedField
-from domain.entities.model import DataMap, Pattern, Scope
+from domain.entities.merge_forms import SyncedField, told
+from domain.entities.model import STATE, DataMap, Pattern, Scope
 from domain.entities.shards import ShardPlan, counted, outgrown, to_count
-from domain.entities.sync_records import Due, Of, Source
+from domain.entities.sync_records import Due, Of, Source, row_without
 from domain.entities.sync_run import ROUND_SECONDS, SyncFigures, in_place_of_sync
 from domain.entities.sync_said import Taken
 from domain.policy import Policy
@@ -133,20 +135,25 @@ class Plans:
 def plan_of(data: DataMap, of: Comparison, kinds: dict[str, str], creation: Creation | None = None) -> SyncPlan:
     """What a sync follows, from a map and the comparison that it asks for."""
     assert data.sales is not None
+    assert data.finance is not None
     fields = {
         name: field
         for name, field in data.fields.items()
         if field.finance not in of.finance_key and field.sales not in of.sales_key
     }
     currency = next((n for n, f in fields.items() if (f.sales or "").endswith(".isocurrencycode")), "")
+    synced = tuple(SyncedField.synced(data, name, field, of.sales.lengths) for name, field in fields.items())
     plan = SyncPlan(
         **of.model_dump(exclude={"fields", "sales"}),
         sales=of.sales,
-        fields=tuple(SyncedField.synced(data, name, field, of.sales.lengths) for name, field in fields.items()),
+        fields=synced,
         modified=data.sales.modified or "modifiedon",
         currency=currency,
         kinds=kinds,
         company_column="" if data.company.scope is Scope.SHARED else data.company.finance,
+        belongs_to=data.finance.belongs_to,
+        constants=data.finance.constants,
+        retired=_retired(synced) if data.sales.if_sales_deletes == "deactivate" else {},
         every_seconds=ROUND_SECONDS.get(data.frequency, 3_600),
         creation=creation,
         deactivates=data.sales.if_finance_deletes == "deactivate",
@@ -154,6 +161,11 @@ def plan_of(data: DataMap, of: Comparison, kinds: dict[str, str], creation: Crea
     )
     changes.require_syncable(plan)
     return plan
+
+
+def _retired(fields: Sequence[SyncedField]) -> dict[str, str]:
+    """What a record of Finance holds whose row is not active, by column."""
+    return {field.finance: told(field, changes.INACTIVE, "finance", "") for field in fields if field.sales == STATE}
 
 
 class SalesSync(SalesSyncActivities):
@@ -389,6 +401,8 @@ class FinanceSync(FinanceSyncActivities):
 
 def _would(plan: SyncPlan, letter: Letter, read: Records) -> str:
     """Why a letter would stand if it were tried now; empty: it would end, unless a system refuses the write."""
+    if row_without(letter.at):
+        return letter.text  # whether Finance takes a new record is known when it is sent
     due = Due(key=letter.at, source="person", seen_at="", anew=(letter.field,) if letter.field else ())
     alone = lone(plan, due, read)
     there, rows = read.finance.get(due.key), read.sales[due.key]

@@ -43,7 +43,7 @@ async def main() -> int:
         write(place / "rows", customers, seed=7, rates=RATES, fields=FIELDS)
         options = StackOptions(ports="auto", data=str(place / "rows"))
         async with run_stack(Settings(state_dir=place / "state"), options, _say) as stack:
-            (place / "token").write_text(await _token(stack))
+            (place / "token").write_text(await token(stack))
             planned = await _planned(stack)
             began = time.monotonic()
             killing = asyncio.create_task(_killed(stack, _to_write(planned)))
@@ -71,7 +71,7 @@ def _to_write(run: dict[str, Any]) -> int:
     return int(actions.get(Action.CREATE, 0) + actions.get(Action.UPDATE, 0))
 
 
-async def _token(stack: Stack) -> str:
+async def token(stack: Stack) -> str:
     """Of a person who may have it run."""
     info, person = stack.info(), "otto"
     form = {

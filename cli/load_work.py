@@ -25,6 +25,7 @@ from cli.load_rep import NoSample, Rep, RepTokens, Sample
 from cli.load_report import LoadReport, listed, page
 from cli.output import fail, note, result, result_as_json
 from domain.views import TimelineEntry
+from dynamics.core.auth import GivenToken
 from dynamics.core.budget import Budget
 from dynamics.core.errors import DynamicsError
 from dynamics.core.transport import Endpoint
@@ -37,14 +38,25 @@ from workers.settings import Settings, SettingsError
 from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect
 
-COMPANY = "usmf"
 LOOK_EVERY_SECONDS = 1.0
 AT_ONCE = 25
 """Quotes the rep works on at a time, however slow Sales is."""
-REFUSED = (
-    "Q2C_MODE is production: q2c load makes quotes and orders that nobody wants, and cannot take the orders back. Run "
-    "it where Q2C_MODE is sandbox (q2c up)."
+TEST_ENVIRONMENTS = frozenset(
+    {"CustomerTest", "CustomerFreeTest", "CustomerPreview", "TestDrive", "Developer", "Trial"}
 )
+"""What an environment of Dataverse says it is where people try things (Microsoft Learn: OrganizationType EnumType)."""
+NOBODY = (
+    "Q2C_MODE is production: say who makes the quotes. Give the access token of a seller to --token-stdin, and with "
+    "--like a quote to copy."
+)
+REFUSED = (
+    "{url} says that it is no test environment (OrganizationType {kind}): q2c load makes quotes and orders that nobody "
+    "wants, and cannot take the orders back. Run it against a sandbox, trial or developer environment."
+)
+
+
+class NotATest(Exception):
+    """The environment is one that people work in; the text says where to go instead."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,10 @@ class Asked:
     rate: float
     like: str
     until: str
+    company: str
     rep: str
+    token: str
+    """Of the seller who acts; empty: ``rep`` of the sandbox does."""
     patience: int
     keep: bool
 
@@ -76,11 +91,11 @@ class Loaded:
 def run(asked: Asked, html: Path | None, *, as_json: bool) -> int:
     """Load, report, and say with which exit code."""
     settings = inputs.settings()
-    if settings.mode == "production":
-        fail(REFUSED)
+    if settings.mode == "production" and not (asked.token and asked.like):
+        fail(NOBODY)
     try:
         report = asyncio.run(_loaded(settings, asked, quiet=as_json))
-    except (NoSample, RunError, SettingsError, TemporalUnusable, DynamicsError) as error:
+    except (NoSample, NotATest, RunError, SettingsError, TemporalUnusable, DynamicsError) as error:
         fail(str(error))
     if html is not None:
         html.write_text(page(report), encoding="utf-8")
@@ -95,9 +110,22 @@ async def _loaded(settings: Settings, asked: Asked, *, quiet: bool) -> LoadRepor
     client = await connect(start_telemetry("q2c-load", environment={}), settings.codec)
     endpoint = Endpoint(settings.dataverse.url, ca_file=composition.authority_file(settings))
     target = DataverseSettings(endpoint, composition.credentials(settings))
-    async with Dataverse(target, tokens=RepTokens(settings, asked.rep)) as sales:
+    tokens = GivenToken(asked.token) if asked.token else RepTokens(settings, asked.rep)
+    async with Dataverse(target, tokens=tokens) as sales:
+        await require_test(sales)
         load = Load(client, Rep(sales), asked, quiet=quiet)
         return await load.run()
+
+
+async def require_test(sales: Dataverse) -> None:
+    """Nothing but an environment for tests is loaded, whatever the settings say.
+
+    Raises:
+        NotATest: it is another one, or does not say.
+    """
+    kind = await sales.organization_type()
+    if kind not in TEST_ENVIRONMENTS:
+        raise NotATest(REFUSED.format(url=sales.odata.origin, kind=kind or "is not told"))
 
 
 class Load:
@@ -189,7 +217,7 @@ class Load:
     async def _look(self) -> None:
         """See which deals are decided about, win those, and see which are ordered."""
         try:
-            found = await self._lookup.of_quotes(COMPANY, self._quotes)
+            found = await self._lookup.of_quotes(self._asked.company, self._quotes)
         except RunError:
             return  # a busy Temporal: the next look shows it
         winning = []
@@ -215,8 +243,8 @@ class Load:
         async def read(quote: Loaded) -> None:
             async with self._slots:
                 try:
-                    quote.timeline = await self._deals.timeline(COMPANY, quote.number)
-                    quote.order = (await self._deals.state(COMPANY, quote.number)).order_number
+                    quote.timeline = await self._deals.timeline(self._asked.company, quote.number)
+                    quote.order = (await self._deals.state(self._asked.company, quote.number)).order_number
                 except RunError as error:
                     self._errors[f"read the deal: {error}"] += 1
 

@@ -48,6 +48,16 @@ class SyncWriter:
         writes = [ChangeSet((Write("PATCH", key(entity_set, row_id), body, only_new),)) for row_id, body in rows]
         return [answer.error for answer in await self._dataverse.batch(writes)]
 
+    async def create_in_finance(self, entity_set: str, body: Row) -> Row:
+        """Make a record, and what it is then; one request.
+
+        Raises:
+            UnknownOutcome: nothing is known of it: look for its mark before it is tried again.
+            DynamicsError: as the error table says.
+        """
+        path = query(entity_set, cross_company="true")
+        return (await self._finance.post(path, body, representation=True)).row or {}
+
     async def to_finance(self, entity_set: str, of: Mapping[str, Any], body: Row, etag: str) -> None:
         """Change a record as it was read; one request. Raises as ``to_sales``."""
         path = query(key(entity_set, **of), cross_company="true")

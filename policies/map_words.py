@@ -96,6 +96,9 @@ def described(data: DataMap) -> Described:
     )
 
 
+_DELETED: Final = {"create": "the row is created anew", "deactivate": "the record of Finance is deactivated"}
+
+
 def _facts(data: DataMap) -> Iterator[tuple[str, str]]:
     pattern, carried_out = PATTERNS[data.pattern]
     yield "Pattern", pattern
@@ -122,8 +125,12 @@ def _facts(data: DataMap) -> Iterator[tuple[str, str]]:
             yield f"{system}, new records", "created here" + (f", with {', '.join(given)}" if given else "")
     if data.sales and data.sales.if_finance_deletes == "deactivate":
         yield "Deleted in Finance", "the row of Sales is deactivated"
-    if data.sales and data.sales.if_sales_deletes == "create":
-        yield "Deleted in Sales", "the row is created anew"
+    if data.finance and (new := data.finance.belongs_to):
+        parent = f"{new.column} is {new.gives} of the one of {new.set} whose {new.key} is {new.sales}"
+        known = f"what has the same {', '.join(new.known_by)} there, or our mark in {new.mark}, is linked instead"
+        yield "Finance, new records belong to", f"{parent}; {known}"
+    if data.sales and data.sales.if_sales_deletes != "letter":
+        yield "Deleted in Sales", _DELETED[data.sales.if_sales_deletes]
     yield "Finance, one record only", data.finance.guard if data.finance else ""
     yield "Sales, one row only", data.sales.guard if data.sales else ""
     yield "Version", data.version

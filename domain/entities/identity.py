@@ -19,6 +19,8 @@ from domain.money import plain
 EXPLAINS: Final = frozenset({"title", "version", "reason", "note", "unconfirmed", "guard"})
 """Texts for people; that there is a guard does count."""
 _UNORDERED: Final = frozenset({"key", "refused", "left_to_system"})
+_YOUNGER: Final = frozenset({"belongs_to"})
+"""Parts that maps had not always: without one, a map is what it was."""
 _QUOTED = re.compile(r"('(?:[^']|'')*')")
 
 
@@ -42,7 +44,8 @@ def _canonical(value: Any, name: str = "") -> Any:
         case dict() if name in ("values", "constants", "fields"):  # the keys are data here
             return {key: _canonical(item) for key, item in value.items()}
         case dict():
-            kept = {key: _canonical(item, key) for key, item in value.items() if key not in EXPLAINS}
+            said = {key: item for key, item in value.items() if key not in (_YOUNGER if item is None else EXPLAINS)}
+            kept = {key: _canonical(item, key) for key, item in said.items()}
             return kept | ({"guarded": bool(value["guard"].strip())} if "guard" in value else {})
         case list() | tuple():
             items = [_canonical(item) for item in value]

@@ -102,6 +102,11 @@ class PlannedRecord(Record):
     why: Why
     changes: tuple[Change, ...] = ()
 
+    @property
+    def links(self) -> bool:
+        """Whether it is a row without a key, which is linked with its record of Finance or has one made."""
+        return self.action is Action.CREATE and self.at in self.sales_ids
+
 
 class PlanFigures(Record):
     """What a dry run counted."""

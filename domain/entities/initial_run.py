@@ -138,6 +138,25 @@ def held(
     return _held_to_update(record, fields, now, currency)
 
 
+def held_to_link(record: PlannedRecord, now: Mapping[str, Both], *, there: bool, linked: bool) -> Standing:
+    """Hold a row without a key, as it was read just now, against its plan.
+
+    Args:
+        record: of the plan, one that links.
+        now: the row's values.
+        there: whether Sales has it.
+        linked: whether it has a key by now.
+    """
+    if not there:
+        return _moved("Sales has it no more")
+    if linked:
+        return Standing()
+    for change in record.changes:
+        if change.field in now and now[change.field].sales != change.sales:
+            return _moved(f"{change.field} was changed after the dry run")
+    return Standing(merged=_merged(record.changes))
+
+
 def _held_to_create(record: PlannedRecord, now: Mapping[str, Both]) -> Standing:
     if any(change.to == "finance" for change in record.changes):
         return Standing(written=WrittenAs.REFUSED, why="nothing is created in Finance here; a deal does that")

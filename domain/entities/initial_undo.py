@@ -19,7 +19,7 @@ from domain.entities.model import SideName
 ACTIVE: Final = 0
 INACTIVE: Final = 1
 _WROTE: Final = {
-    Action.CREATE: (WrittenAs.CREATED, WrittenAs.DIFFERS),
+    Action.CREATE: (WrittenAs.CREATED, WrittenAs.UPDATED, WrittenAs.DIFFERS),
     # What one side refused, the other may have taken.
     Action.UPDATE: (WrittenAs.UPDATED, WrittenAs.DIFFERS, WrittenAs.REFUSED),
 }
@@ -56,6 +56,8 @@ def undoing_create(
         state: of its row.
         version: of its row.
     """
+    if any(change.to == "finance" for change in record.changes):
+        return _stays("it stays linked with its record of Finance, where nothing is deleted")
     if not ids:
         return Undoing(why="Sales has it no more")
     if ids != (record.sales_id,):

@@ -113,6 +113,7 @@ CLASSES: Final[Mapping[str, Classed]] = {
     "finance.creates": _permits,
     "finance.constants": _entries,
     "finance.left_to_system": _excludes,
+    "finance.belongs_to": _always(ChangeClass.KEY),
     "sales.table": _always(ChangeClass.KEY),
     "sales.key": _always(ChangeClass.KEY),
     "sales.guard": _always(ChangeClass.KEY),

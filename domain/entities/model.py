@@ -18,6 +18,8 @@ from domain.values import Company, Number
 MOST_FIELDS: Final = 400
 MOST_VALUES: Final = 1_000
 MOST_KEY_PARTS: Final = 10
+STATE: Final = "statecode"
+"""Column of Sales that says whether a row is active."""
 MOST_MAPS: Final = 200
 """Maps of one installation."""
 
@@ -132,6 +134,20 @@ class MapRecord(Record):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class BelongsTo(MapRecord):
+    """To which other record of Finance a new one belongs, and how one that is there already is known again."""
+
+    column: FinanceColumn = Field(description="Of the new record: what it belongs to")
+    set: FinanceColumn = Field(description="Entity set of that")
+    key: FinanceColumn = Field(description="Column by which that is found")
+    gives: FinanceColumn = Field(description="Column of that, which the new record holds")
+    sales: SalesColumn = Field(description="What it is found by, in Sales")
+    mark: FinanceColumn = Field(description="Column that holds our mark of a record that we made")
+    known_by: tuple[FinanceColumn, ...] = Field(
+        min_length=1, max_length=MOST_KEY_PARTS, description="One that is there and has the same in these is no new one"
+    )
+
+
 class FinanceSide(MapRecord):
     """The records of Finance."""
 
@@ -143,6 +159,7 @@ class FinanceSide(MapRecord):
     creates: bool = Field(False, description="Records are created here")
     constants: dict[FinanceColumn, Value] = Field({}, max_length=100, description="Given to a record that is created")
     left_to_system: tuple[FinanceColumn, ...] = Field((), max_length=100, description="Required, and filled by Finance")
+    belongs_to: BelongsTo | None = Field(None, description="A sync creates records, for rows of Sales without a key")
 
 
 class SalesSide(MapRecord):
@@ -160,7 +177,9 @@ class SalesSide(MapRecord):
         {}, max_length=100, description="Lookup of a row that is created → `lookup.column` that it has the row of"
     )
     if_finance_deletes: Literal["letter", "deactivate"] = Field("letter", description="What becomes of the row")
-    if_sales_deletes: Literal["letter", "create"] = Field("letter", description="What becomes of the row that is gone")
+    if_sales_deletes: Literal["letter", "create", "deactivate"] = Field(
+        "letter", description="What becomes of the row that is gone, or of its record"
+    )
 
 
 class CompanyScope(MapRecord):
@@ -263,6 +282,20 @@ class DataMap(MapRecord):
                 return f"{name}: is missing; add it"
         if self.sales is not None and self.sales.if_sales_deletes == "create" and not self.sales.creates:
             return "sales.if_sales_deletes: create needs creates: true"
+        return self._of_new_records()
+
+    def _of_new_records(self) -> str | None:
+        states = [field for field in self.fields.values() if field.sales == STATE and field.owner is Owner.SALES]
+        if self.sales is not None and self.sales.if_sales_deletes == "deactivate" and not states:
+            return f"sales.if_sales_deletes: deactivate needs a field of {STATE} that Sales owns"
+        new = self.finance.belongs_to if self.finance else None
+        if new is None:
+            return None
+        if self.finance is not None and not self.finance.creates:
+            return "finance.belongs_to: needs creates: true"
+        unknown = set(new.known_by) - {field.finance for field in self.fields.values()}
+        if unknown:
+            return f"finance.belongs_to.known_by: no field has {', '.join(sorted(unknown))}"
         return None
 
     def _of_fields(self) -> str | None:

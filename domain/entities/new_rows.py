@@ -1,16 +1,25 @@
-"""What a new row of Sales holds that a record of Finance asks for, and when one is made at all. Pure."""
+"""What a new record holds that one of the other side asks for, and when one is made at all. Pure."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from domain.entities.merge import Finding, LetterCause, why_not_told
+from domain.entities.merge import OTHER, Finding, LetterCause, why_not_told
 from domain.entities.merge_forms import CannotTell, SyncedField, told
+from domain.entities.model import Owner, SideName
 from domain.entities.sync_records import Due, Of
 
 _ROWS: Final = uuid.UUID("5b0c7a52-3f0e-5d0a-9a55-6d1f6f1f7a11")
+
+
+def mark_of(row_id: str) -> str:
+    """The mark of the record that is made for a row of Sales: the same however often it is tried, and no name."""
+    digest = hashlib.sha256(row_id.lower().encode()).digest()
+    return "Q2C-" + base64.b32encode(digest).decode()[:16]
 
 
 def new_row_id(of: Of, key: str) -> str:
@@ -19,22 +28,26 @@ def new_row_id(of: Of, key: str) -> str:
 
 
 def new_values(
-    fields: Sequence[SyncedField], values: Mapping[str, str], currency: str
+    fields: Sequence[SyncedField], values: Mapping[str, str], currency: str, to: SideName = "sales"
 ) -> tuple[dict[str, str], list[Finding]]:
-    """The values of a new row by column, and why it cannot be made; no finding: it can.
+    """The values of a new record by column, and why it cannot be made; no finding: it can.
 
     Args:
         fields: of the map, without those of the key.
-        values: of Finance, by field.
+        values: of the other side, by field.
         currency: of its amounts.
+        to: side where it is made. A new row of Sales takes every value over, a new record of Finance none that Finance
+            owns, and never a price or credit.
     """
     found: dict[str, str] = {}
     findings: list[Finding] = []
     for field in fields:
+        if to == "finance" and (field.owner is Owner.FINANCE or to not in field.to):
+            continue
         value = values[field.name]
         if not value.strip():
             if field.required:
-                text = "Finance has no value, and the map requires one"
+                text = f"{OTHER[to].title()} has no value, and the map requires one"
                 findings.append(Finding(field=field.name, cause=LetterCause.EMPTY, text=text))
             continue
         if value.strip() in field.refused:
@@ -42,7 +55,7 @@ def new_values(
             findings.append(Finding(field=field.name, cause=LetterCause.NOT_LISTED, text=text))
             continue
         try:
-            found[field.sales] = told(field, value, "sales", currency)
+            found[field.sales if to == "sales" else field.finance] = told(field, value, to, currency)
         except CannotTell as error:
             findings.append(Finding(field=field.name, cause=why_not_told(error), text=str(error)))
     return found, findings
@@ -57,3 +70,8 @@ def is_to_be_made(due: Due, content: str) -> bool:
     if due.source == "person" or due.anew:
         return True
     return due.known.content != content and not due.of_beginning
+
+
+def is_to_be_made_in_finance(due: Due) -> bool:
+    """The same of a record that Finance lacks: its row is newer than the sync, or a person says so."""
+    return due.source == "person" or not due.of_beginning

@@ -14,6 +14,7 @@ from domain.record import Record
 Source = Literal["sales", "finance", "sweep", "person"]
 SEPARATOR: Final = "\x1f"
 LONGEST_KEY: Final = 400
+_WITHOUT: Final = "\x1e"
 
 
 class Of(NamedTuple):
@@ -30,6 +31,16 @@ def key_of(parts: tuple[str, ...]) -> str:
     return SEPARATOR.join(part.strip().upper() for part in parts)[:LONGEST_KEY]
 
 
+def key_without(row_id: str) -> str:
+    """What stands for the key of a row that has none yet."""
+    return _WITHOUT + row_id.lower()
+
+
+def row_without(key: str) -> str:
+    """The row that has no key yet; empty: the key is one."""
+    return key[len(_WITHOUT) :] if key.startswith(_WITHOUT) else ""
+
+
 def parts_of(key: str) -> tuple[str, ...]:
     """The parts of a key."""
     return tuple(key.split(SEPARATOR))
@@ -37,7 +48,7 @@ def parts_of(key: str) -> tuple[str, ...]:
 
 def shown(key: str) -> str:
     """A key for people."""
-    return key.replace(SEPARATOR, "/")
+    return key.replace(SEPARATOR, "/").replace(_WITHOUT, "row ")
 
 
 class SalesChange(Record):

@@ -14,7 +14,16 @@ from pydantic import Field
 from domain.entities.comparing import Comparison
 from domain.entities.merge import Both
 from domain.entities.merge_forms import SyncedField
-from domain.entities.sync_records import FinanceChange, SalesChange, SweptRecord, key_of
+from domain.entities.model import STATE, BelongsTo
+from domain.entities.sync_records import (
+    FinanceChange,
+    SalesChange,
+    SweptRecord,
+    key_of,
+    key_without,
+    parts_of,
+    row_without,
+)
 from dynamics.bulk import sales
 from dynamics.bulk.new_rows import Creation
 from dynamics.bulk.reader import Reader
@@ -24,10 +33,10 @@ from dynamics.core.odata import Row
 
 PAGE_ROWS: Final = 1_000
 """Rows of a page of changes."""
+INACTIVE: Final = "1"
+"""State of a row that is not active."""
 OVERLAP: Final = timedelta(seconds=300)
 """How far a look at Finance's times of change goes back: a transaction that took long is written with its beginning."""
-STATE: Final = "statecode"
-"""Column of Sales that says whether a row is active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +68,11 @@ class SyncPlan(Comparison):
         company_column: of Finance; empty: the records belong to no company.
         every_seconds: how often the map says that its records agree.
         creation: how rows are made in Sales; None: none are.
+        belongs_to: to what a new record of Finance belongs; None: none are made there.
+        constants: what a new record of Finance is given, by column.
         deactivates: the row of a record that Finance deleted.
         makes_anew: the row that Sales deleted.
+        retired: what a record of Finance holds whose row Sales deleted, by column; empty: it stays as it is.
     """
 
     fields: tuple[SyncedField, ...]
@@ -72,12 +84,16 @@ class SyncPlan(Comparison):
     creation: Creation | None = None
     deactivates: bool = False
     makes_anew: bool = False
+    belongs_to: BelongsTo | None = None
+    constants: Mapping[str, str] = Field({})
+    retired: Mapping[str, str] = Field({})
 
     @property
     def sales_columns(self) -> tuple[str, ...]:
         """What is read of Sales, lookups by path."""
         columns = (*self.sales_key, *(field.sales for field in self.fields), self.modified)
-        return tuple(dict.fromkeys((*columns, STATE) if self.deactivates else columns))
+        more = (STATE,) if self.deactivates else ()
+        return tuple(dict.fromkeys((*columns, *more, *((self.belongs_to.sales,) if self.belongs_to else ()))))
 
 
 async def read_kinds(reader: Reader, table: str) -> dict[str, str]:
@@ -142,7 +158,8 @@ def sales_changes(of: SyncPlan, rows: Iterable[Row], keys: Mapping[str, str]) ->
         changed.append(
             SalesChange(
                 sales_id=str(row[of.sales.id]),
-                key=keys.get(str(row[of.sales.id]), ""),
+                key=keys.get(str(row[of.sales.id]), "")
+                or (key_without(str(row[of.sales.id])) if of.belongs_to else ""),
                 version=int(row.get("versionnumber") or 0),
                 changed_at=str(row.get(of.modified) or ""),
             )
@@ -150,9 +167,14 @@ def sales_changes(of: SyncPlan, rows: Iterable[Row], keys: Mapping[str, str]) ->
     return changed, deleted
 
 
-def rows_of_keys(of: SyncPlan, keys: Sequence[tuple[str, ...]]) -> list[str]:
-    """Paths that read the rows of keys in Sales, a read each: a key may have several rows."""
-    return sales.read_keys(of, [(None, parts) for parts in keys])
+def rows_of_keys(of: SyncPlan, keys: Sequence[str]) -> list[str]:
+    """Paths that read the rows of keys in Sales, a read each: a key may have several rows, and a row no key yet."""
+    return sales.read_keys(of, [(row, ()) if (row := row_without(key)) else (None, parts_of(key)) for key in keys])
+
+
+def key_in_sales(of: SyncPlan, row: Row) -> str:
+    """The key of a row; empty: it has none yet."""
+    return _key(of, row)
 
 
 def version_of(row: Row) -> int:
@@ -206,6 +228,30 @@ def content_of(of: SyncPlan, row: Row) -> str:
     """A hash of the values of a record that the map names."""
     values = "\x1f".join(text_of(row.get(field.finance)) or "" for field in of.fields)
     return hashlib.sha256(values.encode()).hexdigest()
+
+
+def parent_of(of: SyncPlan, new: BelongsTo, value: str) -> str:
+    """The path of what a new record belongs to."""
+    condition = f"{new.key} eq {literal(value)}"
+    if of.company_column:
+        condition = f"{of.company_column} eq {literal(of.company)} and {condition}"
+    return query(new.set, cross_company="true", filter=condition, select=new.gives, top=2)
+
+
+def marked(of: SyncPlan, new: BelongsTo, mark: str) -> str:
+    """The path of the records that we have made for a row."""
+    return _some(of, f"{new.mark} eq {literal(mark)}")
+
+
+def alike(of: SyncPlan, new: BelongsTo, parent: str, values: Mapping[str, str]) -> str:
+    """The path of the records of a parent that have the same in the columns by which one is known."""
+    same = " and ".join(f"{column} eq {literal(values.get(column, ''))}" for column in new.known_by)
+    return _some(of, f"{new.column} eq {literal(parent)} and {same}")
+
+
+def _some(of: SyncPlan, condition: str) -> str:
+    whole = f"{of.finance_filter} and {condition}" if of.finance_filter else condition
+    return query(of.finance_set, cross_company="true", filter=whole, select=",".join(of.finance_columns), top=2)
 
 
 # Both

@@ -56,7 +56,9 @@ async def read_table(reader: Reader, name: str) -> SalesTable:
         entity_set=str(row["EntitySetName"]),
         id=str(row["PrimaryIdAttribute"]),
         # A lookup to several tables has a property for each of them, and no path of a map says which.
-        links={name: found[0] for name, found in links.items() if len(found) == 1},
+        # So a map names that property itself: `parentcustomerid_account.accountnumber`.
+        links={name: found[0] for name, found in links.items() if len(found) == 1}
+        | {link: link for found in links.values() if len(found) > 1 for link in found},
         targets={str(each["LogicalName"]): tuple(each["Targets"]) for each in lookups.rows()},
         lengths={str(each["LogicalName"]): int(each["MaxLength"]) for each in texts.rows() if each.get("MaxLength")},
     )

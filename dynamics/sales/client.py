@@ -78,6 +78,12 @@ class Dataverse(Connection):
         """The systemuser the application acts as. Raises Refused (403) where there is no application user."""
         return UUID(str((await self.odata.get("WhoAmI"))["UserId"]))
 
+    async def organization_type(self) -> str:
+        """What kind of environment this is: `Customer` is production, `CustomerTest` a sandbox; empty: not said."""
+        kind = "Microsoft.Dynamics.CRM.EndpointAccessType'Default'"
+        found = await self.odata.get(f"RetrieveCurrentOrganization(AccessType=@kind)?@kind={kind}")
+        return str(found["Detail"].get("OrganizationType") or "")
+
     async def business_units(self) -> dict[UUID, str]:
         """Names of the business units by id; a name is the legal entity's id."""
         rows = await self.odata.all_rows(query("businessunits", select="businessunitid,name"))

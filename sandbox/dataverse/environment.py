@@ -103,6 +103,8 @@ class Dataverse:
 
     _kept_schema: tuple[int, bytes | None] = (0, None)
     """The schema's version, and what of it lasts (`kept`)."""
+    organization_type = "CustomerTest"
+    """What kind of environment it says it is: a sandbox; `Customer` is production (OrganizationType EnumType)."""
 
     def __init__(
         self,

@@ -89,6 +89,7 @@ class FunctionService(Responder):
                 "EnvironmentId": ORGANIZATION,
                 "UrlName": dataverse.organization_name,
                 "UniqueName": dataverse.organization_name,
+                "OrganizationType": dataverse.organization_type,
                 "State": "Enabled",
                 "Endpoints": endpoints,
             }

@@ -291,6 +291,7 @@ DATA_SOURCES: Final[Mapping[str, int]] = {
 
 ENTITY_NAMES: Final[Mapping[str, str]] = {
     "CustomersV3": "CustCustomerV3Entity",
+    "ContactPersons": "smmContactPersonV2Entity",
     "SalesOrderLines": "SalesOrderLineV2Entity",
     "ReleasedProductsV2": "EcoResReleasedProductV2Entity",
     "CustomerPaymentJournalHeaders": "CustomerPaymentJournalHeaderEntity",
@@ -298,7 +299,9 @@ ENTITY_NAMES: Final[Mapping[str, str]] = {
 }
 """Entity set -> X++ name of its data entity, where it is not the type's name with `Entity`."""
 
-MASTER: Final = frozenset({"CustomersV3", "ReleasedProductsV2", "SalesPriceAgreements", "ProductDefaultOrderSettings"})
+MASTER: Final = frozenset(
+    {"CustomersV3", "ContactPersons", "ReleasedProductsV2", "SalesPriceAgreements", "ProductDefaultOrderSettings"}
+)
 PARAMETERS: Final = frozenset({"CustomerParameters", "CreditManagementParameters", "Ledgers"})
 TRANSACTIONS: Final = frozenset(
     {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from sandbox.finance import freetext, lines, masterdata, orders
+from sandbox.finance import contacts, freetext, lines, masterdata, orders
 from sandbox.finance.behaviour import Behaviour
 from sandbox.finance.books import Books, Company
 from sandbox.finance.errors import (
@@ -71,6 +71,7 @@ _JOURNAL_SOURCE: Final = "LedgerJournalTable (LedgerJournalTable)"
 
 _LABELS: Final = {
     "CustomersV3": ("Customers (CustTable)", "Customer account"),
+    contacts.SET: (contacts.SOURCE, "Contact ID"),
     **dict.fromkeys(ORDER_SETS, ("Sales orders (SalesTable)", "Sales order")),
     "SalesOrderLinesV3": ("Order lines (SalesLine)", "Lot ID"),
     "SalesOrderLines": ("Order lines (SalesLine)", "Lot ID"),
@@ -302,6 +303,7 @@ def _refuse_posted(entity: EntitySet, journal: Row) -> None:
 
 _CREATE: Final[Mapping[str, Create]] = {
     "CustomersV3": masterdata.create_customer,
+    contacts.SET: contacts.create_contact,
     **dict.fromkeys(ORDER_SETS, orders.create_header),
     "SalesOrderLinesV3": lines.create_line,
     "SalesOrderLines": lines.create_line,
@@ -312,6 +314,7 @@ _CREATE: Final[Mapping[str, Create]] = {
 }
 _UPDATE: Final[Mapping[str, Update]] = {
     "CustomersV3": masterdata.update_customer,
+    contacts.SET: contacts.update_contact,
     **dict.fromkeys(ORDER_SETS, orders.update_header),
     "SalesOrderLinesV3": lines.update_line,
     "SalesOrderLines": lines.update_line,
@@ -320,6 +323,7 @@ _UPDATE: Final[Mapping[str, Update]] = {
 }
 _DELETE: Final[Mapping[str, Delete]] = {
     "CustomersV3": masterdata.delete_customer,
+    contacts.SET: contacts.delete_contact,
     **dict.fromkeys(ORDER_SETS, orders.delete_header),
     "SalesOrderLinesV3": lines.delete_line,
     "SalesOrderLines": lines.delete_line,

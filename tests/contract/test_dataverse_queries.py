@@ -411,7 +411,8 @@ def test_duplicates_are_looked_for_only_when_asked(sales: World) -> None:
 def test_versions_languages_and_the_organization_are_told(sales: World) -> None:
     assert sales.get("RetrieveVersion")["Version"].startswith("9.2.")
     assert sales.get("RetrieveAvailableLanguages()")["LocaleIds"] == [1033]
-    assert sales.get("RetrieveCurrentOrganization(AccessType='Default')")["Detail"]["FriendlyName"] == "contoso"
+    told = sales.get("RetrieveCurrentOrganization(AccessType='Default')")["Detail"]
+    assert (told["FriendlyName"], told["OrganizationType"]) == ("contoso", "CustomerTest")
     (organization,) = sales.get("organizations?$select=pricingdecimalprecision,expirechangetrackingindays")["value"]
     assert (organization["pricingdecimalprecision"], organization["expirechangetrackingindays"]) == (2, 7)
 

@@ -120,6 +120,10 @@ async def test_rows_carry_exactly_their_columns(world: World) -> None:
     world.ok("freeTextInvoice", CustAccount="US-001", Lines=[line])
     world.order("SO-2", OrderingCustomerAccountNumber="US-003")
     world.refused("confirm", SalesOrderId="SO-2")
+    party = (await world.rows("CustomersV3"))[0]["PartyNumber"]
+    world.finance.create(
+        "ContactPersons", {"dataAreaId": "usmf", "AssociatedPartyNumber": party, "LastName": "Oh", "IsVip": "Yes"}
+    )
     for name, entity in entity_sets().items():
         rows = await world.rows(f"{name}?cross-company=true")
         if name.startswith("ShipmentPackingSlip"):

@@ -63,7 +63,8 @@ def _asked(table: Table) -> dict[str, Any]:
 
     def found(condition: Filter | None, order: tuple[SortKey, ...] = ORDER) -> list[Row]:
         rows = arrange(table, condition, order, name=repr(condition))
-        pages, after = [], None
+        pages: list[Row] = []
+        after = None
         while True:
             page = cut_page(rows, order, size=2, after=after)
             pages += page.rows

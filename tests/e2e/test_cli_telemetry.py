@@ -216,6 +216,8 @@ def test_each_stage_a_deal_leaves_is_a_span_of_the_trace_that_began_it(ordered: 
         "q2c_budget_wait_seconds",
         "q2c_requests_remaining",
         "q2c_history_events",
+        "q2c_history_bytes",
+        "q2c_payload_bytes",
         "q2c_approval_duration_seconds",
         "q2c_transitions",
         "q2c_stage_duration_seconds",

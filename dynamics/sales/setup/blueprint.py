@@ -186,6 +186,9 @@ COLUMNS: Final[tuple[Column, ...]] = (
         60,
         note="the customer's purchase order number",
     ),
+    Column(
+        "contact", "q2c_ContactPersonId", "Finance contact", "String", 20, note="id of the contact person in Finance"
+    ),
     Column("salesorder", "q2c_FinanceOrderNumber", "Finance order number", "String", 30),
     Column("invoice", "q2c_FinanceInvoiceNumber", "Finance invoice number", "String", 30),
     Column("q2c_deal", "q2c_CaseId", "Deal id", "String", 200, note="id of the deal, on the deal's row"),
@@ -293,7 +296,7 @@ RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
             *_CONFIGURATION,
         ),
     ),
-    "Write": (*_DOCUMENTS, "account", "opportunity", *_ACTIVITIES, *_OWN),
+    "Write": (*_DOCUMENTS, "account", "contact", "opportunity", *_ACTIVITIES, *_OWN),
     "Create": ("account", "salesorder", "invoice", *_ACTIVITIES, *_OWN, "annotation"),
     "Append": (*_DOCUMENTS, *_ACTIVITIES, *_OWN, "annotation"),
     "AppendTo": ("account", "contact", "opportunity", "product", "transactioncurrency", *_DOCUMENTS),

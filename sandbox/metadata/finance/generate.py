@@ -85,6 +85,7 @@ SETS: dict[str, str] = {
     "DataManagementEntities": "DataManagementEntity",
     "BusinessEventsConfigurations": "BusinessEventsConfiguration",
     "CustTableBiEntities": "CustTableBiEntity",
+    "ContactPersons": "ContactPerson",
 }
 """Entity set -> entity type, of everything the sandbox serves."""
 

@@ -16,10 +16,10 @@ from domain.views import Stage, TimelineEntry
 T0 = datetime(2026, 11, 23, 14, tzinfo=UTC)
 
 
-def test_production_takes_no_load() -> None:
+def test_outside_of_the_sandbox_a_seller_s_token_and_a_quote_to_copy_are_needed() -> None:
     done = CliRunner().invoke(app, ["load", "--deals", "1", "--rate", "1"], env={"Q2C_MODE": "production"})
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "makes quotes and orders that nobody wants" in done.stderr
+    assert "--token-stdin" in done.stderr and "--like" in done.stderr
 
 
 def entry(event: str, seconds: float, accepted: bool = True) -> TimelineEntry:

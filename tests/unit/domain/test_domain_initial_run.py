@@ -8,7 +8,7 @@ import pytest
 
 from domain.entities.gate import Limits, Verdict, may_begin
 from domain.entities.initial import Action, Change, DryRun, PlanFigures, PlannedRecord, Why
-from domain.entities.initial_run import InitialRunView, PageWritten, Standing, WrittenAs, held
+from domain.entities.initial_run import InitialRunView, PageWritten, Standing, WrittenAs, held, held_to_link
 from domain.entities.initial_said import said_to_initial
 from domain.entities.merge import Both
 from domain.entities.merge_forms import SyncedField
@@ -158,3 +158,21 @@ def test_a_person_says_what_fits_how_the_run_stands(status: str, fits: set[str])
     words = ("begin", "pause", "go_on", "stop")
     assert {do for do in words if said_to_initial(message(do), view).code is None} == fits
     assert said_to_initial(message("begin", granted=False), view).code is Refusal.NO_AUTHORITY
+
+
+def test_a_row_without_a_key_is_linked_as_long_as_it_is_what_the_dry_run_saw() -> None:
+    change = Change(field="name", to="finance", sales="Oh", value="Oh")
+    record = PlannedRecord(
+        key="r1", at="r1", sales_ids=("r1",), action=Action.CREATE, why=Why.LACKING, changes=(change,)
+    )
+    now = {"name": Both(sales="Oh")}
+
+    assert record.links
+    assert not record.model_copy(update={"at": "US-1"}).links
+    assert held_to_link(record, now, there=True, linked=False).merged is not None
+    for stands, written in (
+        (held_to_link(record, now, there=True, linked=True), WrittenAs.AGREES),
+        (held_to_link(record, now, there=False, linked=False), WrittenAs.MOVED),
+        (held_to_link(record, {"name": Both(sales="Ohm")}, there=True, linked=False), WrittenAs.MOVED),
+    ):
+        assert (stands.merged, stands.written) == (None, written)

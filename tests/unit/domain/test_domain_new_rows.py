@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
 from domain.entities.merge import LetterCause
 from domain.entities.merge_forms import SyncedField
 from domain.entities.model import DataMap, FieldMap, SalesSide
-from domain.entities.new_rows import is_to_be_made, new_row_id, new_values
-from domain.entities.sync_records import Due, Known, Of
+from domain.entities.new_rows import is_to_be_made, is_to_be_made_in_finance, mark_of, new_row_id, new_values
+from domain.entities.sync_records import Due, Known, Of, key_of, key_without, row_without, shown
 from policies.map_files import load_maps
 
 BEGAN = "2026-11-27T12:00:00+00:00"
@@ -112,3 +114,61 @@ def test_prices_are_never_written_to_finance_by_the_shipped_map() -> None:
     assert "CustomerAccountNumber eq ''" in data.finance.filter
     assert data.company.in_sales("usmf") == "USMF list prices"
     assert data.company.in_sales("frmf") is None
+
+
+ROW = "0A1B2C3D-0000-4000-8000-00000000000A"
+
+
+def test_a_new_record_of_finance_takes_nothing_that_finance_owns_and_no_credit() -> None:
+    fields = [
+        field("name", finance="LastName", required=True),
+        field("terms", finance="PaymentTerms", owner="FINANCE", required=True),
+        field("limit", finance="CreditLimit"),
+        field("state", finance="IsInactive", values={"No": 0, "Yes": 1}),
+        field("city", finance="City", finance_length=3, longer="refuse"),
+    ]
+    values = {"name": "Oh", "terms": "", "limit": "5", "state": "1", "city": "Rome"}
+
+    found, findings = new_values(fields, values, "", "finance")
+    assert found == {"LastName": "Oh", "IsInactive": "Yes"}
+    assert [(each.field, each.cause) for each in findings] == [("city", LetterCause.TOO_LONG)]
+    _, findings = new_values(fields, values | {"name": " ", "city": ""}, "", "finance")
+    assert [(each.cause, each.text) for each in findings] == [
+        (LetterCause.EMPTY, "Sales has no value, and the map requires one")
+    ]
+
+
+def test_a_row_without_a_key_is_told_from_every_key_and_has_a_mark_of_its_own() -> None:
+    key = key_without(ROW)
+    assert (row_without(key), row_without(key_of(("NEW", ROW)))) == (ROW.lower(), "")
+    assert shown(key) == f"row {ROW.lower()}"
+    assert mark_of(ROW) == mark_of(ROW.lower()) != mark_of(ROW[:-1] + "B")
+    assert len(mark_of(ROW)) == 20, "what a search name holds"
+
+
+def test_what_was_there_before_the_sync_is_made_in_finance_only_where_a_person_says_so() -> None:
+    before = Due(key="k", source="sales", changed_at="2026-11-27T11:00:00+00:00", seen_at="", began=BEGAN)
+    after = before.model_copy(update={"changed_at": "2026-11-27T13:00:00+00:00"})
+    asked = before.model_copy(update={"source": "person"})
+    assert [is_to_be_made_in_finance(each) for each in (before, after, asked)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("side", "change", "problem"),
+    [
+        ("finance", {"creates": False}, "needs creates: true"),
+        ("finance", {"belongs_to": {"known_by": ["Hobbies"]}}, "no field has Hobbies"),
+        ("fields", {"inactive": None}, "needs a field of statecode"),
+    ],
+)
+def test_a_map_that_makes_records_of_finance_without_what_it_takes_is_no_map(
+    side: str, change: dict[str, Any], problem: str
+) -> None:
+    data = shipped("contact").model_dump(mode="json")
+    for name, value in change.items():
+        if value is None:
+            del data[side][name]
+        else:
+            data[side][name] = {**data[side][name], **value} if isinstance(value, dict) else value
+    with pytest.raises(ValidationError, match=problem):
+        DataMap.model_validate(data)

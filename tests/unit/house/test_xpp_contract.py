@@ -270,6 +270,18 @@ def test_an_event_is_understood_by_the_product(name: str) -> None:
     assert report.orders or report.customer, "somebody is told"
 
 
+def test_a_refund_of_an_overpayment_is_told_with_the_invoices_that_the_payment_had_settled() -> None:
+    """As the sandbox does (`payments.documents_of`): the refund is settled against a payment, which has no invoice."""
+    told = " ".join(MODEL.classes["Q2CEventHandler"].methods["custSettlementInserted"].source.split())
+    assert "settled.AmountCur < 0 && payment.AmountCur > 0" in told and "if ((settled.Invoice || paidBack)" in told
+    lists = MODEL.classes["Q2CEventLines"].methods
+    of_payment = lists["ofPayment"].source
+    assert "addSettled(settlements, _payment, _payment)" in of_payment
+    assert "addSettled(settlements, overpaid, _payment)" in of_payment
+    assert "settlement(invoice, _told, " in lists["addSettled"].source
+    assert "if (_payment.AmountCur < 0)" in lists["settlement"].source  # of a refund every amount is zero
+
+
 def test_items_of_events_are_those_of_the_sandbox() -> None:
     (line,) = shipping.event_lines([(1, Decimal(2))])
     assert {member: kind_of(value) for member, value in line.items()} == MODEL.members("Q2CLineContract")
