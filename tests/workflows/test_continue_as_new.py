@@ -38,6 +38,7 @@ LIMITS = {
     "limit.historyCount.error": "500",
     "limit.historySize.error": "5000000",
     "history.MaxBufferedQueryCount": "10",
+    "history.timerProcessorMaxTimeShift": '"10ms"',
 }
 """Events a hundredfold; the size tenfold, since what a deal remembers stays as large as it is."""
 
