@@ -218,12 +218,9 @@ class FinanceInBulk(OverPages, FinanceBulkActivities):
             return CountedParts(open=len(plan.open), parts=len(plan.shards), requests=asked)
 
     async def _counted(self, of: Comparison, plan: ShardPlan, sample: int) -> ShardPlan:
-        shards = to_count(plan)
-        answers = await self._reader.together([finance.count(of, shard) for shard in shards])
-        counts = {
-            (shard.prefix, shard.exact): int(answer.value()["@odata.count"])
-            for shard, answer in zip(shards, answers, strict=True)
-        }
+        asked = to_count(plan)
+        answers = await self._reader.together([finance.count(of, shard) for shard in asked])
+        counts = [int(answer.value()["@odata.count"]) for answer in answers]
         found = counted(plan, counts, page_rows=sample or PAGE_ROWS)
         return sampled(found, f"{of.map_hash}{datetime.now(UTC):%Y-%m-%d}") if sample else found
 

@@ -302,12 +302,9 @@ class FinanceSync(FinanceSyncActivities):
             return ChangesRead(found=noted.found, known=noted.known, more=not all_read)
 
     async def _counted(self, plan: SyncPlan, parts: ShardPlan) -> object:
-        shards = to_count(parts)
-        answers = await self._reader.together([finance.count(plan, shard) for shard in shards])
-        counts = {
-            (shard.prefix, shard.exact): int(answer.value()["@odata.count"])
-            for shard, answer in zip(shards, answers, strict=True)
-        }
+        asked = to_count(parts)
+        answers = await self._reader.together([finance.count(plan, shard) for shard in asked])
+        counts = [int(answer.value()["@odata.count"]) for answer in answers]
         return counted(parts, counts).model_dump(mode="json")
 
     @activity.defn(name="apply_changes")

@@ -4,13 +4,15 @@ A next link of Finance counts rows and keeps no snapshot: what is inserted befor
 row comes twice or not at all. A part that fits into one page is one answer, and nothing can move in it. Texts cannot be
 compared by `gt`, but a beginning can be asked for (`eq 'US-00*'`). So a part that is too large is cut by the next
 character, until every part fits; the parts of a part must add up to it, or a character is missing from the alphabet.
+As records come and go it is counted before its parts and after them, and they add up to what lies between.
 """
 
 from __future__ import annotations
 
 import random
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from pydantic import Field
@@ -26,7 +28,7 @@ MOST_COUNTS: Final = 500
 MOST_SHARDS: Final = 10_000
 LONGEST: Final = 40
 TRIES: Final = 3
-"""How often parts that do not add up are counted anew: records may have been created between two counts."""
+"""How often parts that do not add up are counted anew: one may have been created and another deleted meanwhile."""
 
 
 class Shard(Record):
@@ -79,52 +81,55 @@ class CannotBeSplit(Exception):
 
 
 def to_count(plan: ShardPlan) -> list[Shard]:
-    """What has to be counted next, in one request: the first open parts with the parts they fall into."""
+    """What has to be counted next, in one request and this order: the first open parts with those they fall into."""
     found: list[Shard] = []
     for split in plan.open:
-        # How much there is in all is asked first: most companies are one part.
-        parts = list(_parts(split.shard.prefix)) if split.shard.rows else [split.shard]
+        parts = _asked(split)
         if found and len(found) + len(parts) > MOST_COUNTS:
             break
         found += parts
     return found
 
 
-def counted(plan: ShardPlan, counts: Mapping[tuple[str, bool], int], *, page_rows: int = PAGE_ROWS) -> ShardPlan:
+def counted(plan: ShardPlan, counts: Sequence[int], *, page_rows: int = PAGE_ROWS) -> ShardPlan:
     """The plan after a count.
 
     Args:
         plan: as it was.
-        counts: rows by beginning and whether it is the whole key; all of what ``to_count`` says.
+        counts: rows of each part that ``to_count`` says, in its order.
         page_rows: what one answer holds.
 
     Raises:
         CannotBeSplit: as its text says.
     """
-    shards, still = list(plan.shards), list[Split]()
+    shards, still, left = list(plan.shards), list[Split](), iter(counts)
     for split in plan.open:
-        prefix = split.shard.prefix
-        if (prefix, False) not in counts:
+        asked = _asked(split)
+        numbers = list(islice(left, len(asked)))
+        if not numbers:
             still.append(split)
             continue
-        whole = counts[prefix, False]
+        found = [part.model_copy(update={"rows": rows}) for part, rows in zip(asked, numbers, strict=True)]
+        before, after = found[0].rows, found[-1].rows
+        whole = max(before, after)
         if whole <= page_rows and not split.grown:
-            shards += [Shard(prefix=prefix, rows=whole)] if whole else []
+            shards += [found[0].model_copy(update={"rows": whole})] if whole else []
             continue
         if not split.shard.rows:
-            still.append(Split(shard=Shard(prefix=prefix, rows=whole)))
+            still.append(Split(shard=found[0]))
             continue
-        parts = [Shard(prefix=prefix + sign, rows=counts[prefix + sign, False]) for sign in ALPHABET]
-        named = [Shard(prefix=prefix + sign, exact=True, rows=counts[prefix + sign, True]) for sign in ALPHABET]
-        itself = Shard(prefix=prefix, exact=True, rows=counts.get((prefix, True), 0))
-        wild, exact = sum(part.rows for part in parts), sum(part.rows for part in named)
+        parts = [part for part in found[1:-1] if not part.exact]
+        itself = [part for part in found[1:-1] if part.exact and part.prefix == split.shard.prefix]
+        named = [part for part in found[1:-1] if part.exact and part.prefix != split.shard.prefix]
+        wild = _rows(parts)
         # Whether `eq 'US*'` finds the record `US` as well is not documented; the sums tell. Where they leave it open,
         # both are read by name: a record that is read twice is one record.
-        finds_itself, does_not = whole == wild + itself.rows, whole == wild + exact
+        finds_itself = min(before, after) <= wild + _rows(itself) <= whole
+        does_not = min(before, after) <= wild + _rows(named) <= whole
         if not (finds_itself or does_not):
-            still.append(_again(split, whole, wild + itself.rows))
+            still.append(_again(split, before, wild + _rows(itself)))
             continue
-        by_name = [*([itself] if finds_itself else ()), *(named if does_not else ())]
+        by_name = [*(itself if finds_itself else ()), *(named if does_not else ())]
         shards += [part for part in by_name if part.rows]
         shards += [part for part in parts if 0 < part.rows <= page_rows]
         still += [Split(shard=part) for part in parts if part.rows > page_rows]
@@ -154,13 +159,24 @@ def _again(split: Split, whole: int, together: int) -> Split:
     return split.model_copy(update={"tries": split.tries + 1})
 
 
+def _asked(split: Split) -> list[Shard]:
+    """What is counted of an open part: how much there is in all first, as most companies are one part."""
+    if not split.shard.rows:
+        return [split.shard]
+    whole = Shard(prefix=split.shard.prefix)
+    return [whole, *_parts(split.shard.prefix), whole]
+
+
 def _parts(prefix: str) -> Iterator[Shard]:
-    yield Shard(prefix=prefix)
     if prefix:
         yield Shard(prefix=prefix, exact=True)
     for sign in ALPHABET:
         yield Shard(prefix=prefix + sign)
         yield Shard(prefix=prefix + sign, exact=True)
+
+
+def _rows(parts: Sequence[Shard]) -> int:
+    return sum(part.rows for part in parts)
 
 
 def sampled(plan: ShardPlan, seed: str) -> ShardPlan:
