@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from temporalio import workflow
 from temporalio.client import Client
 
@@ -54,17 +57,28 @@ class StandInInitialRun:
         return self.outcomes.get(message_id)
 
 
-async def put(client: Client) -> None:
-    """A run of customers that was carried out, and what undoes it: read, and waiting for a person."""
+@asynccontextmanager
+async def shown(client: Client) -> AsyncIterator[None]:
+    """A run of customers that was carried out, and its undo, which waits for a person until the block ends."""
     of = {"entity": "customer", "company": "usmf", "by": "Otto Ops", "dry_run": "run-1", "records": 250, "pages": 3}
     counts = {WrittenAs.CREATED: 40, WrittenAs.UPDATED: 200, WrittenAs.MOVED: 10}
     would = {WrittenAs.DEACTIVATED: 38, WrittenAs.RESTORED: 190, WrittenAs.STAYS: 12}
     run = InitialRunView.model_validate(of | {"status": "done", "counts": counts, "next_page": 3})
     asks = {"undoes": True, "looked": True, "status": "asking", "why": "228 records would be undone, 12 stay"}
     undo = InitialRunView.model_validate(of | asks | {"records": 240, "would": would})
-    for view, workflow_id in (
-        (run, names.initial_run_id("customer", "usmf")),
-        (undo, names.initial_undo_id("customer", "usmf")),
-    ):
-        start = InitialRunStart(entity="customer", company="usmf", undoes=view.undoes, view=view)
-        await client.start_workflow(names.INITIAL_RUN, start, id=workflow_id, task_queue=names.DEAL_QUEUE)
+    runs = [
+        await client.start_workflow(
+            names.INITIAL_RUN,
+            InitialRunStart(entity="customer", company="usmf", undoes=view.undoes, view=view),
+            id=workflow_id,
+            task_queue=names.DEAL_QUEUE,
+        )
+        for view, workflow_id in (
+            (run, names.initial_run_id("customer", "usmf")),
+            (undo, names.initial_undo_id("customer", "usmf")),
+        )
+    ]
+    try:
+        yield
+    finally:
+        await runs[-1].terminate("The page was shown.")

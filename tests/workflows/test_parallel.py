@@ -321,7 +321,7 @@ async def test_a_night_has_every_entity_compared_by_the_real_comparisons_of_both
         verbs = there.verbs()
     (day,) = view.state.days
     found = {each.entity: (each.status, each.open, each.finance, each.sales) for each in day.entities}
-    assert found.keys() == {"currency", "customer", "product"}
+    assert found.keys() == {"contact", "currency", "customer", "product"}
     assert found["customer"] == ("compared", 1, 21, 21), wrong
     assert {status for status, *_ in found.values()} == {"compared"}, [(e.entity, e.why) for e in day.entities]
     assert verbs == {"GET"}

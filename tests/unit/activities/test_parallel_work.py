@@ -126,9 +126,9 @@ async def test_what_fails_for_good_is_a_day_that_failed_and_what_passes_is_tried
 
 async def test_a_day_is_planned_from_the_maps_that_can_be_compared(ledger: Ledger, tmp_path: Path) -> None:
     plan = await ParallelWork(Nights(ledger), ledger, policies.load(), None).plan_day(OfCompany(company="usmf"))
-    assert plan.entities == ("currency", "customer", "product") and plan.left_out == 0
+    assert plan.entities == ("contact", "currency", "customer", "product") and plan.left_out == 0
     german = await ParallelWork(Nights(ledger), ledger, policies.load(), None).plan_day(OfCompany(company="demf"))
-    assert german.entities == ("currency", "customer"), "Sales shows the products of the company that leads"
+    assert german.entities == ("contact", "currency", "customer"), "Sales shows the products of the company that leads"
     assert (plan.timezone, plan.rules.clean_days) == (policies.load().calendar("usmf").timezone, 7)
 
     (tmp_path / "maps").mkdir()

@@ -67,11 +67,10 @@ async def site(config: WebConfig, temporal: Client, tmp_path_factory: pytest.Tem
     await data.fill(ledger)
     await maps.scene(ledger)
     await first_syncs.fill(ledger)
-    await initial_syncs.put(temporal)
     there = {"sales_url": "https://contoso.crm.dynamics.com", "finance_url": "https://contoso.operations.dynamics.com"}
     update = {"public_url": origin, "ledger_url": SecretStr(ledger), **there}
     app = create_app(config.model_copy(update=update), temporal)
-    async with serve(app, "127.0.0.1", port, variables="Q2C_WEB"):
+    async with initial_syncs.shown(temporal), serve(app, "127.0.0.1", port, variables="Q2C_WEB"):
         yield origin
 
 
