@@ -366,7 +366,12 @@ class Stage:
 @asynccontextmanager
 async def dev_server(**dynamic_config: str) -> AsyncIterator[WorkflowEnvironment]:
     """A dev server whose clock can be moved run by run, with the product's search attributes."""
-    config = {"frontend.WorkflowTimeSkippingEnabled": "true"} | dynamic_config
+    config = {
+        "frontend.WorkflowTimeSkippingEnabled": "true",
+        # With the server's help a worker's last poll sometimes never ends, nor its shutdown (temporal#9545,
+        # sdk-rust#1297): without it a worker ends its polls itself. The product's process leaves all the same.
+        "frontend.enableCancelWorkerPollsOnShutdown": "false",
+    } | dynamic_config
     extra: list[str] = []
     for key, value in config.items():
         extra += ["--dynamic-config-value", f"{key}={value}"]
