@@ -24,6 +24,7 @@ from domain.entities.initial import DryRun, InitialStart
 from domain.entities.initial_run import InitialRunStart, InitialRunView, WrittenRecord
 from domain.messages import Outcome, SignedMessage
 from domain.people import Person
+from dynamics.synced import SyncWriter
 from ledger import initial_runs
 from ledger.carried_out import CarriedOut, Kind
 from ledger.database import open_database
@@ -181,3 +182,17 @@ async def initial_world(
         finally:
             if world.database is not None:
                 await world.database.close()
+
+
+def dying_after(monkeypatch: pytest.MonkeyPatch, *writes: int) -> list[str]:
+    """A worker that dies after these writes to Sales, counted from 1; the rows that were written, as they are."""
+    sends, sent = SyncWriter.to_sales, list[str]()
+
+    async def dies(writer: SyncWriter, entity_set: str, row_id: str, *rest: Any) -> None:
+        await sends(writer, entity_set, row_id, *rest)
+        sent.append(row_id)
+        if len(sent) in writes:
+            raise RuntimeError("the process is gone: what it knew is too")
+
+    monkeypatch.setattr(SyncWriter, "to_sales", dies)
+    return sent

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
@@ -14,13 +13,12 @@ from temporalio.testing import WorkflowEnvironment
 from domain.entities.initial import Action
 from domain.entities.initial_run import WrittenAs
 from domain.entities.merge import LetterCause
-from dynamics.synced import SyncWriter
 from runs import names
 from runs.calls import NotFound
 from sandbox.faults import Fault, FaultEffect
 from tests.workflows.compare_world import Rows
 from tests.workflows.conftest import queues_of_its_own
-from tests.workflows.initial_world import InitialWorld, first_of, initial_world
+from tests.workflows.initial_world import InitialWorld, dying_after, first_of, initial_world
 from tests.workflows.replaying import replays
 from tests.workflows.trusting import OTTO, RITA
 
@@ -154,15 +152,7 @@ async def test_a_run_whose_worker_dies_between_two_writes_writes_nothing_twice(
     rows = Rows()
     ids = differing(rows, range(6))
     new = rows.customer(7)
-    sends, sent = SyncWriter.to_sales, list[str]()
-
-    async def dies(writer: SyncWriter, entity_set: str, row_id: str, *rest: Any) -> None:
-        await sends(writer, entity_set, row_id, *rest)
-        sent.append(row_id)
-        if len(sent) == 3:
-            raise RuntimeError("the process is gone: what it knew is too")
-
-    monkeypatch.setattr(SyncWriter, "to_sales", dies)
+    sent = dying_after(monkeypatch, 3)
     async with world_of(rows) as world:
         run = await world.allowed()
         assert (await world.tell(OTTO, "begin")).accepted

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from domain.entities.initial_run import WrittenAs
-from dynamics.synced import SyncWriter
 from runs import names
 from sandbox.faults import Fault, FaultEffect
 from tests.workflows.compare_world import Rows
 from tests.workflows.conftest import queues_of_its_own
-from tests.workflows.initial_world import InitialWorld, initial_world
+from tests.workflows.initial_world import InitialWorld, dying_after, initial_world
 from tests.workflows.replaying import replays
 from tests.workflows.test_initial_run import differing
 from tests.workflows.trusting import OTTO, RITA
@@ -105,20 +103,12 @@ async def test_an_undo_whose_worker_dies_between_two_writes_writes_nothing_twice
     rows = Rows()
     ids = differing(rows, range(4))
     new = rows.customer(7)
-    sends, sent = SyncWriter.to_sales, list[str]()
-
-    async def dies(writer: SyncWriter, entity_set: str, row_id: str, *rest: Any) -> None:
-        await sends(writer, entity_set, row_id, *rest)
-        sent.append(row_id)
-        if len(sent) in (2, 5):
-            raise RuntimeError("the process is gone: what it knew is too")
-
     async with world_of(rows) as world:
         run = await world.allowed()
         assert (await world.tell(OTTO, "begin")).accepted
         await world.stands(lambda view: not view.goes_on)
         made = world.became(run)[new].sales_id
-        monkeypatch.setattr(SyncWriter, "to_sales", dies)
+        sent = dying_after(monkeypatch, 2, 5)
         assert (await world.tell(OTTO, "begin", undo=run.run_id)).accepted
         await world.stands(lambda view: view.status == "asking", undoes=True)
         assert (await world.tell(OTTO, "go_on", undo=run.run_id)).accepted

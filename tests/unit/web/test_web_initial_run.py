@@ -56,7 +56,7 @@ async def test_who_may_has_an_initial_sync_run_and_no_sync_begins_beside_it(
     assert (await http.get(undo, headers=operator)).json()["undoes"] is True
 
     async def is_undone() -> bool:
-        return "Undone" in (await greta.get("/data/initial")).text
+        return "<h3>Undo</h3>" in (await greta.get("/data/initial")).text
 
     await until(is_undone)
     sync["message_id"] = str(uuid.uuid4())
