@@ -3,8 +3,9 @@
 Temporal Cloud bills Actions; self-hosted they measure the load just as well. The rules are those of Temporal's
 documentation, page "Actions" (Temporal Cloud): starting a run, a timer, a signal, an update, an upsert of search
 attributes and every attempt of an activity are one each; starting a child is one in the parent besides the child's own
-start. Attributes given at the start are free, queries leave no trace in a history and are not counted. Local activities
-are used by no workflow of ours.
+start. A signal from one run to another is billed where it arrives, and one that begins a run is one Action together with
+the start. Attributes given at the start are free. Queries and heartbeats are billed, but leave no trace in a history and
+are not counted; no workflow of ours uses local activities.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ _ONE_EACH = frozenset(
         EventType.EVENT_TYPE_TIMER_STARTED,
         EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-        EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
         EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
         EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
@@ -44,9 +44,6 @@ class HistoryCost:
 def history_cost(events: Iterable[HistoryEvent]) -> HistoryCost:
     """Count what one run cost so far.
 
-    A signal from one run to another stands in both histories; added up over both it counts twice, which errs on the
-    expensive side.
-
     Args:
         events: the run's history, whole.
 
@@ -55,9 +52,12 @@ def history_cost(events: Iterable[HistoryEvent]) -> HistoryCost:
     """
     actions = 0
     total = 0
+    just_begun = False
     for event in events:
         total += 1
-        if event.event_type in _ONE_EACH:
+        begun_by_it = just_begun and event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+        just_begun = event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+        if event.event_type in _ONE_EACH and not begun_by_it:
             actions += 1
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             # A retry leaves no event of its own, only the number of the attempt that ended it.

@@ -18,12 +18,21 @@ def test_starts_timers_activities_signals_upserts_and_children_are_one_action_ea
         "TIMER_STARTED",
         "ACTIVITY_TASK_SCHEDULED",
         "WORKFLOW_EXECUTION_SIGNALED",
-        "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED",
         "WORKFLOW_EXECUTION_UPDATE_ACCEPTED",
         "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
         "START_CHILD_WORKFLOW_EXECUTION_INITIATED",
     )
-    assert history_cost([event(kind) for kind in billed]) == HistoryCost(actions=8, events=8)
+    assert history_cost([event(kind) for kind in billed]) == HistoryCost(actions=7, events=7)
+
+
+def test_a_signal_to_another_run_is_billed_there_and_one_that_begins_a_run_with_its_start() -> None:
+    """Before: the first counted in both histories, the second twice."""
+    sender = [event("SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED"), event("EXTERNAL_WORKFLOW_EXECUTION_SIGNALED")]
+    receiver = [event("WORKFLOW_TASK_SCHEDULED"), event("WORKFLOW_EXECUTION_SIGNALED")]
+    assert (history_cost(sender) + history_cost(receiver)).actions == 1
+    begun = [event("WORKFLOW_EXECUTION_STARTED"), event("WORKFLOW_EXECUTION_SIGNALED"), event("WORKFLOW_TASK_SCHEDULED")]
+    assert history_cost(begun).actions == 1
+    assert history_cost([*begun, event("WORKFLOW_EXECUTION_SIGNALED")]).actions == 2
 
 
 def test_what_the_server_writes_by_itself_is_free() -> None:
