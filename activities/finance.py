@@ -156,7 +156,7 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
 
     @activity.defn(name="create_order")
     async def create_order(self, ask: ask_for.CreateOrder) -> ask_for.CreatedOrder:
-        """Create the order with all its lines, or find and complete the one an earlier attempt began."""
+        """Create the order with all its lines, or find and complete the one an earlier attempt began; and confirm it."""
         with for_deal():
             snapshot = await self._quotes.approved(ask.quote, ask.approved_hash)
             wanted = wanted_order(snapshot, ask.order_number, ask.customer_account)
@@ -170,28 +170,45 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
                 return _nothing_made(ask.order_number, too_old)
             absent = not in_doubt and _is_fresh(ask.absent_at)
             order = await self._finance.orders.create(wanted, in_doubt=in_doubt, absent=absent, progress=note_progress)
-            return created(snapshot, wanted, order, self._policy.tolerances.money)
+            made = created(snapshot, wanted, order, self._policy.tolerances.money)
+            return await self._confirmed_at_once(ask, made) if ask.confirm else made
+
+    async def _confirmed_at_once(self, ask: ask_for.CreateOrder, made: ask_for.CreatedOrder) -> ask_for.CreatedOrder:
+        """The order with its confirmation. Where Finance gives none now, the order is as good as made: to confirm it is
+        a step of its own then, which has its own tries, and says what is wrong.
+        """
+        confirm = ask_for.ConfirmOrder(
+            company=ask.quote.company,
+            order_number=made.order_number,
+            release_reason=ask.release_reason,
+        )
+        try:
+            return made.model_copy(update={"confirmation": await self._confirmed(confirm, in_doubt=made.found)})
+        except (DynamicsError, ApplicationError) as error:
+            activity.logger.info("order %s is made and not confirmed yet: %s", made.order_number, error)
+            return made
 
     @activity.defn(name="confirm_order")
     async def confirm_order(self, ask: ask_for.ConfirmOrder) -> ask_for.Confirmation:
         """Post the confirmation; one that is posted is answered. A release reaches the order in either case."""
         with for_deal():
-            if (ask.probe or activity.info().attempt > 1) and not ask.release_reason:
-                order = await self._finance.orders.read(ask.company, ask.order_number)
-                if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
-                    beyond = _BEYOND.get(order.header.processing, "")
-                    return ask_for.Confirmation(confirmation_number=order.header.number, beyond=beyond)
-            try:
-                number = await self._finance.confirm_order(
-                    ask.company, ask.order_number, release_reason=ask.release_reason
-                )
-            except Refused as refusal:
-                if await self._finance.in_credit_hold(ask.company, ask.order_number):
-                    raise refused(FailureType.CREDIT_HOLD, str(refusal), refusal) from refusal
-                if beyond := await self._beyond_confirmation(ask):
-                    return ask_for.Confirmation(confirmation_number=ask.order_number, beyond=beyond)
-                raise
-            return ask_for.Confirmation(confirmation_number=number)
+            return await self._confirmed(ask, in_doubt=ask.probe or activity.info().attempt > 1)
+
+    async def _confirmed(self, ask: ask_for.ConfirmOrder, *, in_doubt: bool) -> ask_for.Confirmation:
+        if in_doubt and not ask.release_reason:
+            order = await self._finance.orders.read(ask.company, ask.order_number)
+            if order is not None and order.header.processing is not ProcessingStatus.ACTIVE:
+                beyond = _BEYOND.get(order.header.processing, "")
+                return ask_for.Confirmation(confirmation_number=order.header.number, beyond=beyond)
+        try:
+            number = await self._finance.confirm_order(ask.company, ask.order_number, release_reason=ask.release_reason)
+        except Refused as refusal:
+            if await self._finance.in_credit_hold(ask.company, ask.order_number):
+                raise refused(FailureType.CREDIT_HOLD, str(refusal), refusal) from refusal
+            if beyond := await self._beyond_confirmation(ask):
+                return ask_for.Confirmation(confirmation_number=ask.order_number, beyond=beyond)
+            raise
+        return ask_for.Confirmation(confirmation_number=number)
 
     async def _beyond_confirmation(self, ask: ask_for.ConfirmOrder) -> str:
         """What somebody did in Finance with the order meanwhile, so that nothing is left to confirm; else empty."""

@@ -111,6 +111,15 @@ class CreateOrder(Record):
     absent_at: datetime | None = Field(None, description="UTC: when Finance was last seen to have no such order")
     facts_as_of: datetime | None = Field(None, description="UTC: of the facts on which credit was given")
     given: str = Field("", description="Number of an order that two people say is this one; nothing is made then")
+    confirm: bool = Field(False, description="Nothing has to come between: confirm it at once, where Finance does")
+    release_reason: str = Field("", description="Of the confirmation: a person released the credit hold, and why")
+
+
+class Confirmation(Record):
+    """The order's confirmation."""
+
+    confirmation_number: str
+    beyond: str = Field("", description="Not empty: Finance confirms it no more, because somebody did this with it")
 
 
 class CreatedOrder(Record):
@@ -123,6 +132,7 @@ class CreatedOrder(Record):
     net: Decimal
     rounding_difference: Decimal = Field(Decimal(0), description="Finance's net less the quote's, within tolerance")
     rounding: RoundingDiff | None = Field(None, description="Where Finance's amounts differ at all, within tolerance")
+    confirmation: Confirmation | None = Field(None, description="None: to be confirmed, or not known whether it is")
 
 
 class ConfirmOrder(Record):
@@ -132,13 +142,6 @@ class ConfirmOrder(Record):
     order_number: str
     release_reason: str = Field("", description="Not empty: a person released the credit hold, and why")
     probe: bool = Field(False, description="An earlier attempt may have succeeded: look before posting")
-
-
-class Confirmation(Record):
-    """The order's confirmation."""
-
-    confirmation_number: str
-    beyond: str = Field("", description="Not empty: Finance confirms it no more, because somebody did this with it")
 
 
 class RecordOrder(Record):

@@ -6,9 +6,16 @@ from datetime import datetime
 
 from temporalio import workflow
 
-from activities.signatures import ConfirmOrder, CreateOrder, FinanceActivities, RecordOrder, SalesActivities
+from activities.signatures import (
+    Confirmation,
+    ConfirmOrder,
+    CreateOrder,
+    FinanceActivities,
+    RecordOrder,
+    SalesActivities,
+)
 from domain import facts
-from domain.deal_state import OrderStatus
+from domain.deal_state import DealState, OrderStatus
 from domain.rounding import RoundingDiff
 from runs import names
 from workflows.quote_to_cash.changing import Changing
@@ -64,7 +71,6 @@ class Order:
             if self._record.state.order is OrderStatus.CREATING and not await self._create():
                 return False
             if self._record.state.order is OrderStatus.CREATED and not self._unwanted():
-                self._waiting.publish()  # the order's number, before Finance reports the confirmation under it
                 await self._deposits.received()
             if self._record.state.order is OrderStatus.CREATED and not self._unwanted():
                 await self._confirm()
@@ -79,6 +85,8 @@ class Order:
         return self._record.state.cancelling
 
     async def _create(self) -> bool:
+        """Create it, and confirm it with the same step where no deposit has to come first."""
+        at_once = self._record.state.policy.deposit is None and not self._record.state.given
         created = await self._steps.run(
             FinanceActivities.create_order,
             lambda: CreateOrder(
@@ -90,9 +98,11 @@ class Order:
                 absent_at=self._record.state.order_absent_at,
                 facts_as_of=self._facts_as_of,
                 given=self._record.state.given,
+                confirm=at_once,
+                release_reason=_release_reason(self._record.state),
             ),
             queue=names.FINANCE_QUEUE,
-            summary=f"Create order {self._record.state.order_number}",
+            summary=f"Create {'and confirm ' if at_once else ''}order {self._record.state.order_number}",
             overtaken=self._unwanted,
         )
         if created.too_old:
@@ -111,6 +121,10 @@ class Order:
         )
         if created.rounding is not None:
             _count_rounding(self._record.state.company, created.rounding)
+        if created.confirmation is not None:
+            await self._is_confirmed(created.confirmation)
+        elif at_once:
+            self._record.doubt("confirm_order")
         return True
 
     @property
@@ -126,6 +140,9 @@ class Order:
             summary=f"Confirm order {self._record.state.order_number}",
             overtaken=self._unwanted,
         )
+        await self._is_confirmed(confirmation)
+
+    async def _is_confirmed(self, confirmation: Confirmation) -> None:
         self._record.apply(
             facts.OrderConfirmed(confirmation_number=confirmation.confirmation_number, beyond=confirmation.beyond)
         )
@@ -172,8 +189,12 @@ def confirmation_of(record: DealRecord) -> ConfirmOrder:
     return ConfirmOrder(
         company=state.company,
         order_number=state.order_number,
-        release_reason=(state.release.comment or f"released by {state.release.released_by.label}")
-        if state.release
-        else "",
+        release_reason=_release_reason(state),
         probe=record.is_in_doubt("confirm_order"),
     )
+
+
+def _release_reason(state: DealState) -> str:
+    """Why a credit manager released the order from a hold, as Finance is told; empty where nobody did."""
+    release = state.release
+    return (release.comment or f"released by {release.released_by.label}") if release else ""
