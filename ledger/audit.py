@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import Enum, auto
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +27,14 @@ log = structlog.get_logger(__name__)
 
 _COMPARED = ("kind", "event", "at", "deal_id", "before", "after", "code", "policy_version", "envelope_id")
 """Columns that must be equal for two records of one id to be the same, beside actor, words, facts and proof."""
+
+
+class Kept(Enum):
+    """What became of a record."""
+
+    STORED = auto()
+    KNOWN = auto()
+    CONFLICT = auto()
 
 
 class AuditStore:
@@ -49,17 +59,36 @@ class AuditStore:
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database does not answer; nothing of a company is stored by half.
         """
-        stored = known = conflicts = 0
-        for company, group in groupby(sorted(records, key=lambda record: record.company), lambda r: r.company):
+        (receipt,) = await self.append_all([records])
+        return receipt
+
+    async def append_all(self, batches: Sequence[Sequence[AuditRecord]]) -> list[AuditReceipt]:
+        """Store the batches of several writers together, as ``append`` does: one transaction for each company.
+
+        Returns:
+            The receipt of each batch.
+        """
+        became: list[Counter[Kept]] = [Counter() for _ in batches]
+        numbered = [(n, record) for n, records in enumerate(batches) for record in records]
+        for company, group in groupby(sorted(numbered, key=_company), key=_company):
+            of_company = list(group)
             async with self._database.writing() as connection:
                 chain = await Chain.locked(connection, company, self._now())
-                outcome = await chain.append(list(group))
-                stored, known, conflicts = stored + outcome[0], known + outcome[1], conflicts + outcome[2]
+                kept = await chain.append([record for _, record in of_company])
+            for (n, _), what in zip(of_company, kept, strict=True):
+                became[n][what] += 1
             if chain.appended:
                 # An outside witness: whoever cuts the end off a chain would have to change the logs as well.
                 log.info("audit stored", company=company, seq=chain.seq, hash=chain.hash, records=chain.appended)
-        through = max((record.n for record in records), default=0)
-        return AuditReceipt(through=through, stored=stored, known=known, conflicts=conflicts)
+        return [
+            AuditReceipt(
+                through=max((record.n for record in records), default=0),
+                stored=counted[Kept.STORED],
+                known=counted[Kept.KNOWN],
+                conflicts=counted[Kept.CONFLICT],
+            )
+            for records, counted in zip(batches, became, strict=True)
+        ]
 
     async def erase(self, oid: str) -> int:
         """Forget a person: their name, address and directory id are removed wherever the audit holds them.
@@ -130,9 +159,9 @@ class Chain:
             head = (await connection.execute(query)).mappings().one()
         return cls(connection, company, dict(head), now)
 
-    async def append(self, records: list[AuditRecord]) -> tuple[int, int, int]:
-        """Add records; how many were stored, known, and conflict."""
-        known = conflicts = 0
+    async def append(self, records: Sequence[AuditRecord]) -> list[Kept]:
+        """Add records; what became of each."""
+        kept = []
         there = await self._there([record.record_id for record in records])
         # Only who did something new is written down: an old record sent again brings nobody back who was erased.
         people = await self._people([record for record in records if record.record_id not in there])
@@ -145,15 +174,14 @@ class Chain:
                 there[record.record_id] = row | {"salt": said["salt"], "actor_salt": person[1]}
                 rows.append(row)
                 words.append(said)
-            elif _same(before, record):
-                known += 1
+                kept.append(Kept.STORED)
             else:
-                conflicts += 1
+                kept.append(Kept.KNOWN if _same(before, record) else Kept.CONFLICT)
         await self._write(rows, words)
         for record in records:
             if not _same(there[record.record_id], record):
                 await self._conflict(there[record.record_id], record)
-        return len(rows), known, conflicts
+        return kept
 
     async def note(self, kind: AuditKind, event: str, what: str, facts: dict[str, str], *, record_id: str) -> None:
         """Add a record of the store's own, once for its id."""
@@ -248,6 +276,10 @@ class Chain:
             if actor.name and changed != {name: found[oid][name] for name in changed}:
                 await self._connection.execute(update(PEOPLE).where(PEOPLE.c.oid == oid).values(changed))
         return {oid: (row["person_id"], row["salt"]) for oid, row in found.items()}
+
+
+def _company(numbered: tuple[int, AuditRecord]) -> str:
+    return numbered[1].company
 
 
 def _person(oid: str, actor: Person) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from domain.audit import AuditReceipt, AuditRecord
+from ledger.appending import Appending
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -68,16 +69,29 @@ class Opening:
 class Ledger(Opening):
     """The ledger of one process."""
 
+    def __init__(self, url: str) -> None:
+        """Use a database; nothing is opened yet."""
+        super().__init__(url)
+        self._appending = Appending(self._append_all, concerns_all=_concerns_all)
+
     async def append(self, records: Sequence[AuditRecord]) -> AuditReceipt:
-        """Store audit records, as `ledger.audit.AuditStore.append` does.
+        """Store audit records, as `ledger.audit.AuditStore.append` does; together with what others store meanwhile.
 
         Raises:
             LedgerAway: asked again, it is tried again.
         """
+        return await answered(self._appending.append(records))
+
+    async def _append_all(self, batches: Sequence[Sequence[AuditRecord]]) -> list[AuditReceipt]:
         database = await self._opened()
         from ledger.audit import AuditStore
 
-        return await answered(AuditStore(database).append(records))
+        return await AuditStore(database).append_all(batches)
+
+    async def close(self) -> None:
+        """Close what was opened, once what is on its way is stored."""
+        await self._appending.finish()
+        await super().close()
 
     async def note_rules(self, policy: Policy, companies: Collection[str]) -> int:
         """Record rules that are new, as `ledger.rules.note_rules` does. Raises LedgerAway as `append`."""
@@ -254,6 +268,13 @@ async def answered(work: Awaitable[T]) -> T:
         return await work
     except DATABASE_ERRORS as error:
         raise LedgerAway(f"{type(error).__name__}: {_reason(error)}") from error
+
+
+def _concerns_all(error: BaseException) -> bool:
+    """Whether an error is the database's state, and not what was written: it would come again for anything else."""
+    from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+
+    return isinstance(error, LedgerAway | InterfaceError | OperationalError | TimeoutError | OSError)
 
 
 def _reason(error: Exception) -> str:
