@@ -156,7 +156,7 @@ class DynamicsFinanceActivities(FinanceActivities, ReviewActivities):
 
     @activity.defn(name="create_order")
     async def create_order(self, ask: ask_for.CreateOrder) -> ask_for.CreatedOrder:
-        """Create the order with all its lines, or find and complete the one an earlier attempt began; and confirm it."""
+        """Create the order with all its lines, or find and complete the one an earlier attempt began; confirm it."""
         with for_deal():
             snapshot = await self._quotes.approved(ask.quote, ask.approved_hash)
             wanted = wanted_order(snapshot, ask.order_number, ask.customer_account)

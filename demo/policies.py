@@ -47,7 +47,8 @@ def policy_files(people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         people: as the desk's `GET /people` lists them.
     """
     shipped = policies.load()
-    companies = sorted({person["company"] for person in people})
+    units = {person["company"]: person["business_unit"] for person in people}
+    companies = sorted(units)
     # A role that nobody holds in the data is said to be held by nobody: the rules that ask for it stay as shipped.
     authority: dict[str, dict[str, list[str]]] = {company: {role: [] for role in _DECIDING} for company in companies}
     deciders: dict[str, dict[str, str]] = {}
@@ -86,7 +87,8 @@ def policy_files(people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         },
         "entity_map.yaml": {
             **shipped.entity_map.model_dump(mode="json"),
-            "business_units": {company.upper(): company for company in companies},
+            # By name as people say it, and by id as webhooks do.
+            "business_units": {unit: company for company in companies for unit in (company.upper(), units[company])},
             "order_numbers": dict.fromkeys(companies, "automatic"),
         },
     }

@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from sandbox.data.ids import row_id
 from sandbox.data.install import READER_ROLE, install, install_customer
 from sandbox.data.model import Customer, Dataset, OpenInvoice
 from sandbox.dataverse import Dataverse, DataverseError, dualwrite
@@ -289,6 +290,7 @@ class Desk:
                 "display_name": person.display_name,
                 "title": person.title,
                 "company": person.company,
+                "business_unit": row_id("businessunit", person.company),
                 "roles": list(person.roles),
             }
             for person in self.directory.people.values()

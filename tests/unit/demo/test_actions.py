@@ -30,7 +30,11 @@ def test_a_signal_to_another_run_is_billed_there_and_one_that_begins_a_run_with_
     sender = [event("SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED"), event("EXTERNAL_WORKFLOW_EXECUTION_SIGNALED")]
     receiver = [event("WORKFLOW_TASK_SCHEDULED"), event("WORKFLOW_EXECUTION_SIGNALED")]
     assert (history_cost(sender) + history_cost(receiver)).actions == 1
-    begun = [event("WORKFLOW_EXECUTION_STARTED"), event("WORKFLOW_EXECUTION_SIGNALED"), event("WORKFLOW_TASK_SCHEDULED")]
+    begun = [
+        event("WORKFLOW_EXECUTION_STARTED"),
+        event("WORKFLOW_EXECUTION_SIGNALED"),
+        event("WORKFLOW_TASK_SCHEDULED"),
+    ]
     assert history_cost(begun).actions == 1
     assert history_cost([*begun, event("WORKFLOW_EXECUTION_SIGNALED")]).actions == 2
 
