@@ -13,11 +13,14 @@ from temporalio import activity
 
 from activities.signatures import DecisionActivities, Proofs, Verified
 from domain.commands import RIGHT_OF
+from domain.delegations import Delegations
 from domain.messages import SIGNATURE_ISSUER, SignedMessage, VerifiedMessage
 from domain.people import Person
 from domain.policy import Policy
 from domain.rights import Granted
 from domain.sign_in import SignIn
+from runs.calls import NoAnswer, Unreadable
+from runs.delegations import DelegationDesk
 
 ALGORITHMS = ["EdDSA", "Ed25519", "ES256", "PS256", "RS256"]
 """A file's key signs by the first, a vault's by one of the last; a public key says itself which of them is its own."""
@@ -70,10 +73,14 @@ class _WithoutExpiry(jwt.JWTClaimsRegistry):
 class SignedDecisionActivities(DecisionActivities):
     """Holds the public keys of those who may sign for people, and the table of their rights."""
 
-    def __init__(self, keys: KeySet, policy: Policy) -> None:
-        """Believe signatures of ``keys``, found by their ``kid``; grant what ``policy`` grants."""
+    def __init__(self, keys: KeySet, policy: Policy, standing_in: DelegationDesk | None = None) -> None:
+        """Believe signatures of ``keys``, found by their ``kid``; grant what ``policy`` grants.
+
+        ``standing_in`` tells who stands in for whom; None: whoever wants to know asks on their own.
+        """
         self._keys = keys
         self._policy = policy
+        self._standing_in = standing_in
 
     @activity.defn(name="verify_messages")
     async def verify_messages(self, proofs: Proofs) -> Verified:
@@ -82,7 +89,20 @@ class SignedDecisionActivities(DecisionActivities):
         A message lives for a day, so that one that was stored while no worker ran still counts. It can be replayed
         meanwhile to no effect: it holds for one workflow and one message id only.
         """
-        return Verified(said=tuple(self._verified(message, proofs) for message in proofs.messages))
+        said = tuple(self._verified(message, proofs) for message in proofs.messages)
+        return Verified(
+            said=said, delegations=await self._delegations(proofs.company) if proofs.with_delegations else None
+        )
+
+    async def _delegations(self, company: str) -> Delegations | None:
+        """Who stands in for whom; None where it cannot be read now: then it is a step of its own, which tries again."""
+        if self._standing_in is None:
+            return None
+        try:
+            return await self._standing_in.read(company)
+        except (NoAnswer, Unreadable) as error:
+            activity.logger.info("who stands in for whom in %s is not known yet: %s", company, error)
+            return None
 
     def _verified(self, message: SignedMessage, proofs: Proofs) -> VerifiedMessage:
         """One message; whatever it holds, it harms none of the others."""

@@ -24,6 +24,7 @@ from domain.collections import InvoicesShown
 from domain.credit import ReleaseToken
 from domain.credit_facts import CreditFacts, CreditReason
 from domain.credit_groups import GroupCredit
+from domain.delegations import Delegations
 from domain.fulfilment import Billing, Invoice, LineTotals
 from domain.messages import (
     SignedMessage,
@@ -330,12 +331,14 @@ class Proofs(Record):
     counted: bool = Field(
         False, description="They were checked when they came and counted: that they have expired since changes nothing"
     )
+    with_delegations: bool = Field(False, description="Somebody may be asked next: tell who stands in for whom")
 
 
 class Verified(Record):
     """What the messages say, in the order asked."""
 
     said: tuple[VerifiedMessage, ...]
+    delegations: Delegations | None = Field(None, description="As just read; None: not wanted, or not readable now")
 
 
 @declares_activities

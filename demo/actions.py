@@ -4,8 +4,8 @@ Temporal Cloud bills Actions; self-hosted they measure the load just as well. Th
 documentation, page "Actions" (Temporal Cloud): starting a run, a timer, a signal, an update, an upsert of search
 attributes and every attempt of an activity are one each; starting a child is one in the parent besides the child's own
 start. A signal from one run to another is billed where it arrives, and one that begins a run is one Action with the
-start. Attributes given at the start are free. Queries and heartbeats are billed, but leave no trace in a history and are
-not counted; no workflow of ours uses local activities.
+start. Attributes given at the start are free. Queries and heartbeats are billed, but leave no trace in a history and
+are not counted; no workflow of ours uses local activities.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from runs import attributes, names
 from runs.calls import NoAnswer, NotFound, ask_for, begin_or_tell, tell
 
 PATIENCE_SECONDS = 5.0
-_FIRST_LOOK_SECONDS = 0.05
-_LOOK_AT_MOST_EVERY_SECONDS = 0.5
+_FIRST_LOOK_SECONDS = 0.08
+_LOOK_AT_MOST_EVERY_SECONDS = 0.8
 
 
 async def send(client: Client, workflow_id: str, signal: str, message: SignedMessage) -> bool:
@@ -107,5 +107,5 @@ async def awaited(client: Client, workflow_id: str, message_id: str, *, what: st
         if outcome is not None:
             return outcome
         await asyncio.sleep(min(pause, max(0.0, until - time.monotonic())))
-        pause = min(pause * 1.6, _LOOK_AT_MOST_EVERY_SECONDS)
+        pause = min(pause * 1.8, _LOOK_AT_MOST_EVERY_SECONDS)
     return None

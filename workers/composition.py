@@ -224,8 +224,9 @@ def _timezones(policy: Policy) -> dict[str, str]:
 
 def _of_people(settings: Settings, client: Client, policy: Policy) -> tuple[object, ...]:
     """What checks who decided, and who stands in for whom."""
-    standing_in = DelegationReading(DelegationDesk(client), Approvals(client), policy)
-    return SignedDecisionActivities(decision_keys(settings), policy), standing_in
+    desk = DelegationDesk(client)
+    standing_in = DelegationReading(desk, Approvals(client), policy)
+    return SignedDecisionActivities(decision_keys(settings), policy, desk), standing_in
 
 
 def _of_credit(client: Client, finance_system: Finance, policy: Policy, desk: CreditDesk) -> tuple[object, ...]:

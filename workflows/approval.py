@@ -40,7 +40,7 @@ from domain.refusals import Refusal
 from runs import attributes, names
 from workflows.hearing import Counting, all_has_come, heard
 from workflows.notices_courier import Courier
-from workflows.proof import AT_ONCE, verify
+from workflows.proof import AT_ONCE, verify, verify_before_asking
 from workflows.published import Published
 from workflows.steps import URGENT
 
@@ -235,12 +235,23 @@ class Approval(Counting):
             if isinstance(message, Supersede):
                 break
             signed.append(message)
-        verified = await verify(signed, audiences=(workflow.info().workflow_id,), company=self._state.request.company)
-        if rules.may_ask(self._state) and any(said.name == DECIDE for said in verified):
-            await self._learn()
+        verified = await self._verified(signed)
         for message, said in zip(signed, verified, strict=True):
             await self._take(message, said)
         del self._messages[: len(signed)]
+
+    async def _verified(self, signed: list[SignedMessage]) -> tuple[VerifiedMessage, ...]:
+        """What was said; and who stands in for whom, where somebody may be asked because of it."""
+        here, company = (workflow.info().workflow_id,), self._state.request.company
+        if not rules.may_ask(self._state):
+            return await verify(signed, audiences=here, company=company)
+        found = await verify_before_asking(signed, audiences=here, company=company)
+        if any(said.name == DECIDE for said in found.said):
+            if found.delegations is None:
+                await self._learn()
+            else:
+                self._delegations = found.delegations
+        return found.said
 
     def _end(self, moved_on: Supersede) -> None:
         if self._state.status is ApprovalStatus.PENDING:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-from activities.signatures import DecisionActivities, Proofs
+from activities.signatures import DecisionActivities, Proofs, Verified
 from domain.messages import SignedMessage, VerifiedMessage
 from workflows.steps import URGENT
 
@@ -34,13 +34,29 @@ async def verify(
         company: legal entity of these workflows, lower case.
         counted: they were checked when they came, and counted: that they have expired since changes nothing.
     """
-    verified = await workflow.execute_activity_method(
+    return (
+        await _checked(Proofs(messages=tuple(messages), audiences=audiences, company=company, counted=counted))
+    ).said
+
+
+async def verify_before_asking(
+    messages: Sequence[SignedMessage], *, audiences: tuple[str, ...], company: str
+) -> Verified:
+    """What each message says, as ``verify`` tells, and who stands in for whom just now, with one activity.
+
+    Somebody may be asked because of what was said. Where it cannot be read at once, ``delegations`` is None.
+    """
+    return await _checked(Proofs(messages=tuple(messages), audiences=audiences, company=company, with_delegations=True))
+
+
+async def _checked(proofs: Proofs) -> Verified:
+    count = len(proofs.messages)
+    return await workflow.execute_activity_method(
         DecisionActivities.verify_messages,
-        Proofs(messages=tuple(messages), audiences=audiences, company=company, counted=counted),
+        proofs,
         start_to_close_timeout=timedelta(seconds=10),
         # Until it is checked: what a person said is neither believed nor refused because we had trouble.
         retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
-        summary=f"Check who signed {len(messages)} messages" if len(messages) > 1 else "Check who signed a message",
+        summary=f"Check who signed {count} messages" if count > 1 else "Check who signed a message",
         priority=URGENT,
     )
-    return verified.said

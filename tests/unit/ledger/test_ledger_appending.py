@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from unittest import mock
 
 import pytest
-from ledger_makers import record
 
 from domain.audit import AuditReceipt, AuditRecord
 from ledger.audit import AuditStore
 from ledger.opening import Ledger, LedgerAway
 from ledger.reads import AuditReader
+from tests.unit.ledger.ledger_makers import record
 
 DEALS = 40
 
