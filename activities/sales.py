@@ -26,7 +26,7 @@ from dynamics.core.errors import NotFound, Refused
 from dynamics.sales import records as sales
 from dynamics.sales.client import Dataverse
 from dynamics.sales.deal_rows import DealOf, Standing
-from dynamics.sales.mirror import READ_ONLY
+from dynamics.sales.mirror import READ_ONLY, Shipped
 from dynamics.sales.options import (
     QUOTE_STATE_NAMES,
     ApprovalChoice,
@@ -156,13 +156,7 @@ class DataverseSalesActivities(SalesActivities, SalesChangeActivities):
         """Say that the order was shipped, in part or completely, or that goods came back."""
         with for_deal():
             await self._dataverse.mirror.write_shipment(
-                UUID(shipment.sales_order_id),
-                deal=self._deal(),
-                slips=shipment.slips,
-                complete=shipment.complete,
-                short=shipment.short,
-                invoiced=shipment.invoiced,
-                returned=shipment.returned,
+                UUID(shipment.sales_order_id), _shipped(shipment), deal=self._deal()
             )
         return Nothing()
 
@@ -177,7 +171,8 @@ class DataverseSalesActivities(SalesActivities, SalesChangeActivities):
 
     @activity.defn(name="record_invoice")
     async def record_invoice(self, invoice: ask_for.RecordInvoice) -> Nothing:
-        """Write copies of posted invoices, each once, and compare what Sales makes of them with what was posted.
+        """Write copies of posted invoices, each once, and compare what Sales makes of them with what was posted; with
+        them what was shipped and paid, as far as it is known by now.
 
         The account that is billed is told first: what is collected does not hang on Sales.
         """
@@ -190,6 +185,8 @@ class DataverseSalesActivities(SalesActivities, SalesChangeActivities):
                 [to_write(posted, lines[posted.invoice_number], ids) for posted in invoice.invoices],
                 deal=self._deal(),
                 order_invoiced=invoice.order_invoiced,
+                order_paid=invoice.order_paid,
+                shipped=_shipped(invoice.shipment) if invoice.shipment else None,
                 progress=note_progress,
             )
         return Nothing()
@@ -244,6 +241,16 @@ class DataverseSalesActivities(SalesActivities, SalesChangeActivities):
         info = activity.info()
         deal_id = info.workflow_id or ""
         return DealOf(deal_id, info.scheduled_time, self._page_of(*names.parse_deal_id(deal_id)))
+
+
+def _shipped(shipment: ask_for.RecordShipment) -> Shipped:
+    return Shipped(
+        slips=shipment.slips,
+        complete=shipment.complete,
+        short=shipment.short,
+        invoiced=shipment.invoiced,
+        returned=shipment.returned,
+    )
 
 
 def to_write(

@@ -208,6 +208,8 @@ class RecordInvoice(Record):
     order_number: str
     invoices: tuple[Invoice, ...]
     order_invoiced: bool = Field(description="Nothing of the order is left to invoice")
+    order_paid: bool = Field(False, description="Nothing of the order is left to pay")
+    shipment: RecordShipment | None = Field(None, description="Shipped, and not shown in Sales yet; None: nothing")
     collect: InvoicesShown | None = Field(None, description="What the account that is billed is told; None: nothing")
 
 

@@ -338,6 +338,7 @@ class InvoicesRecorded(Record):
     """Sales shows these invoices, with these open amounts (invoice number → amount)."""
 
     open_amounts: dict[str, Decimal]
+    paid: bool = Field(False, description="And that nothing of the order is left to pay")
 
 
 class PaymentsRecorded(Record):

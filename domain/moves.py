@@ -126,10 +126,10 @@ def in_delivery(state: DealState) -> DeliveryMove:
         return DeliveryMove.SHOW_HOLD
     if state.ordered_unrecorded:
         return DeliveryMove.SHOW_ORDERED
+    if state.unrecorded_invoices:  # and with them what is shipped and paid by now
+        return DeliveryMove.SHOW_INVOICES
     if state.shipment_unrecorded:
         return DeliveryMove.SHOW_SHIPMENT
-    if state.unrecorded_invoices:
-        return DeliveryMove.SHOW_INVOICES
     if state.payment_unrecorded:
         return DeliveryMove.SHOW_PAYMENTS
     return DeliveryMove.WAIT

@@ -71,8 +71,12 @@ def follow(state: DealState, fact: DeliveryFact) -> Change:
         case facts.ShipmentRecorded():
             return _shipment_recorded(state, fact)
         case facts.InvoicesRecorded():
-            shown = replace(state, shown_invoices={**state.shown_invoices, **fact.open_amounts})
-            return Change(shown, f"Sales shows invoice {', '.join(fact.open_amounts)}")
+            known = {**state.shown_invoices, **fact.open_amounts}
+            shown_paid = state.shown_paid or (fact.paid and state.delivery.paid_up)
+            text = f"Sales shows invoice {', '.join(fact.open_amounts)}"
+            return Change(
+                replace(state, shown_invoices=known, shown_paid=shown_paid), f"{text}, paid" if fact.paid else text
+            )
         case facts.PaymentsRecorded():
             return _payments_recorded(state, fact)
         case _:

@@ -59,6 +59,22 @@ class WrittenOrder:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What was shipped of an order, or came back."""
+
+    slips: Sequence[str]
+    """Numbers of the packing slips, for the closing activity's subject."""
+    complete: bool
+    """Nothing is left to ship."""
+    short: bool = False
+    """Nothing is left to ship, because the rest was cancelled."""
+    invoiced: bool = False
+    """Nothing is left to invoice either."""
+    returned: Sequence[str] = ()
+    """Those of the slips with which goods came back."""
+
+
 class SalesMirror:
     """Writes to Sales what happened in Finance."""
 
@@ -162,17 +178,7 @@ class SalesMirror:
         await self._change(ChangeSet((reopened(order.id), recorded(order.id, number))))
         return await self.read_order(order.id)
 
-    async def write_shipment(
-        self,
-        order_id: UUID,
-        *,
-        deal: DealOf,
-        slips: Sequence[str],
-        complete: bool,
-        short: bool = False,
-        invoiced: bool = False,
-        returned: Sequence[str] = (),
-    ) -> None:
+    async def write_shipment(self, order_id: UUID, shipped: Shipped, *, deal: DealOf) -> None:
         """Say that goods were shipped: the order is Fulfilled, in part or completely. Or that they came back.
 
         One request. How much of each line was shipped is not written: the lines of a submitted order are read-only. An
@@ -181,26 +187,22 @@ class SalesMirror:
 
         Args:
             order_id: The salesorder.
+            shipped: What was shipped.
             deal: The deal.
-            slips: Numbers of the packing slips, for the closing activity's subject.
-            complete: Nothing is left to ship.
-            short: Nothing is left to ship, because the rest was cancelled.
-            invoiced: Nothing is left to invoice either.
-            returned: Those of the slips with which goods came back.
 
         Raises:
             NotFound: the salesorder was deleted.
             Refused: the order is cancelled.
         """
-        shipped = [slip for slip in slips if slip not in returned]
-        standing = _shipped(complete=complete, short=short, invoiced=invoiced, slips=shipped, returned=returned)
-        row = deal_row(deal, standing, order_id=order_id)
         with self._forgetting(order_id):
-            if not shipped:
-                await self._change(ChangeSet((row,)))
-                return
-            subject = f"Shipped: {', '.join(shipped)}"
-            await self._closed(order_id, fulfil(order_id, subject, complete=complete), row, _FULFILLED)
+            self._check_shipped(await self._dataverse.odata.batch(_shipping(order_id, shipped, deal)))
+
+    def _check_shipped(self, answers: Sequence[BatchAnswer]) -> None:
+        """What Sales made of a shipment: of the order, if anything left the house, and of the deal's row."""
+        if len(answers) == 1:
+            answers[0].check()
+        else:
+            self._check_closed(answers, _FULFILLED)
 
     async def cancel_order(self, order_id: UUID, finance_number: str, *, deal: DealOf) -> None:
         """Cancel an order that was cancelled in Finance; one that is cancelled, or was deleted, is left as it is.
@@ -214,15 +216,14 @@ class SalesMirror:
         row = deal_row(deal, Standing(stage=DealStage.CLOSED, waiting_for=""), order_id=order_id)
         try:
             with self._forgetting(order_id):
-                await self._closed(order_id, write, row, (OrderState.CANCELED,))
+                answers = await self._dataverse.odata.batch(_closing(order_id, write, row))
+                self._check_closed(answers, (OrderState.CANCELED,))
         except NotFound:
             return
 
-    async def _closed(self, order_id: UUID, write: Write, row: Write, ends: Collection[OrderState]) -> None:
-        """Close an order for a reason, which an earlier attempt or a person may have done already."""
-        closed, shown, order = await self._dataverse.odata.batch(
-            [ChangeSet((write,)), ChangeSet((row,)), Read(queries.order(order_id))]
-        )
+    def _check_closed(self, answers: Sequence[BatchAnswer], ends: Collection[OrderState]) -> None:
+        """What Sales made of closing an order, which an earlier attempt or a person may have done already."""
+        closed, shown, order = answers
         state = self._dataverse.row(SalesOrder, order.value()).state
         done = closed.error is not None and closed.error.code.lower() == INVALID_STATE and state in ends
         if not done:
@@ -244,36 +245,57 @@ class SalesMirror:
         *,
         deal: DealOf,
         order_invoiced: bool,
+        order_paid: bool = False,
+        shipped: Shipped | None = None,
         progress: Progress = _unheard,
     ) -> None:
         """Copy posted invoices with their lines to Sales, each once; the order is Invoiced when nothing is left.
 
-        One request where all lines fit into one change set; else one for each `LINES_PER_CHANGE_SET` of them. More
+        What is paid by now is Paid from the beginning, and what was shipped with it is said in the same request. One
+        request where all lines fit into one change set; else one for each `LINES_PER_CHANGE_SET` of them. More
         where copies exist already, or another legal entity's invoice has taken a number. One more where this process
         has not seen the order's lines, or has not asked for the organisation's price decimals within the hour.
+
+        Args:
+            order_id: The salesorder.
+            invoices: What Finance posted, with lines.
+            deal: The deal.
+            order_invoiced: Nothing of the order is left to invoice.
+            order_paid: Nothing of the order is left to pay.
+            shipped: What was shipped that Sales does not show yet; None: nothing.
+            progress: Told how many lines are written.
 
         Raises:
             Conflict: an invoice's number is taken even with its legal entity added, or the total that Sales computed
                 for a copy is not the one Finance posted.
+            NotFound: the salesorder was deleted.
+            Refused: the order is cancelled.
         """
         order = await self.known_order(order_id)
         copies = InvoiceCopies(order, await self._price_decimals())
-        shown = self._shown(order, invoices, deal, _INVOICED if order_invoiced else Standing())
+        standing = _PAID if order_paid else _INVOICED if order_invoiced else Standing()
+        paid = [copy_id(order_id, i.number) for i in invoices if i.payment is PaymentChoice.PAID]
+        after = (
+            *((order_is_invoiced(order_id),) if order_invoiced else ()),
+            *(invoice_state(each, PaymentChoice.PAID) for each in paid),
+            *self._shown(order, invoices, deal, standing),
+        )
         small = sum(len(invoice.lines) for invoice in invoices) <= LINES_PER_CHANGE_SET
         with self._forgetting(order_id):
+            before = _shipping(order_id, shipped, deal) if shipped else []
             if small:
                 try:
-                    await self._copy(copies, invoices, order_invoiced, shown)
+                    await self._copy(before, copies, invoices, after)
                     return
                 except Conflict as conflict:
                     if conflict.code == COPY_DIFFERS:
                         raise
+            elif before:
+                self._check_shipped(await self._dataverse.odata.batch(before))
             done = 0
             for invoice in invoices:
                 done = await self._copy_in_steps(copies, invoice, done, progress)
-            if order_invoiced:
-                shown = (order_is_invoiced(order_id), *shown)
-            await self._change(ChangeSet(shown))
+            await self._change(ChangeSet(after))
 
     def _shown(
         self, order: SalesOrder, invoices: Sequence[InvoiceToWrite], deal: DealOf, standing: Standing
@@ -295,18 +317,25 @@ class SalesMirror:
 
     async def _copy(
         self,
+        before: list[BatchItem],
         copies: InvoiceCopies,
         invoices: Sequence[InvoiceToWrite],
-        order_invoiced: bool,
-        shown: tuple[Write, ...],
+        after: tuple[Write, ...],
     ) -> None:
-        """Write whole invoices together, and compare what Sales made of them."""
+        """Write whole invoices together, and compare what Sales made of them.
+
+        Args:
+            before: What is said of a shipment with it.
+            copies: Makes their bodies.
+            invoices: What Finance posted.
+            after: What is written with them, once they are there.
+        """
         writes = [Write("POST", "invoices", copies.whole(invoice)) for invoice in invoices]
-        if order_invoiced:
-            writes.append(order_is_invoiced(copies.order.id))
-        writes += shown
         reads = [Read(queries.invoice(copy_id(copies.order.id, invoice.number))) for invoice in invoices]
-        written, *read = await self._dataverse.odata.batch([ChangeSet(tuple(writes)), *reads])
+        answers = await self._dataverse.odata.batch([*before, ChangeSet((*writes, *after)), *reads])
+        if before:
+            self._check_shipped(answers[: len(before)])
+        written, *read = answers[len(before) :]
         written.check()
         for invoice, answer in zip(invoices, read, strict=True):
             _compare(self._dataverse.row(InvoiceCopy, answer.value()), invoice)
@@ -400,14 +429,28 @@ class SalesMirror:
             raise
 
 
-def _shipped(*, complete: bool, short: bool, invoiced: bool, slips: Sequence[str], returned: Sequence[str]) -> Standing:
-    """Where a deal stands when goods were shipped, came back, or will not be shipped any more."""
-    if returned and not slips:
+def _closing(order_id: UUID, write: Write, row: Write) -> list[BatchItem]:
+    """Close an order for a reason, show it in the deal's row, and read what became of it."""
+    return [ChangeSet((write,)), ChangeSet((row,)), Read(queries.order(order_id))]
+
+
+def _shipping(order_id: UUID, shipped: Shipped, deal: DealOf) -> list[BatchItem]:
+    """What is written of a shipment."""
+    left = [slip for slip in shipped.slips if slip not in shipped.returned]
+    row = deal_row(deal, _after_shipment(shipped, left), order_id=order_id)
+    if not left:
+        return [ChangeSet((row,))]
+    return _closing(order_id, fulfil(order_id, f"Shipped: {', '.join(left)}", complete=shipped.complete), row)
+
+
+def _after_shipment(shipped: Shipped, slips: Sequence[str]) -> Standing:
+    """Where a deal stands when goods were shipped with ``slips``, came back, or will not be shipped any more."""
+    if shipped.returned and not slips:
         return Standing(waiting_for="Credit note: goods came back")
-    if complete:
+    if shipped.complete:
         return Standing(stage=DealStage.INVOICE, fulfilment=FulfilmentChoice.SHIPPED, waiting_for="Invoice")
-    if short:
-        stage = DealStage.PAYMENT if invoiced else DealStage.INVOICE
+    if shipped.short:
+        stage = DealStage.PAYMENT if shipped.invoiced else DealStage.INVOICE
         return Standing(stage=stage, fulfilment=FulfilmentChoice.PARTIAL, waiting_for=stage.name.capitalize())
     waits = None if slips else "Shipment"
     return Standing(stage=DealStage.FULFILMENT, fulfilment=FulfilmentChoice.PARTIAL, waiting_for=waits)

@@ -14,6 +14,7 @@ from dynamics.core.errors import Conflict, NotFound, Refused, Transient, Unknown
 from dynamics.core.literals import key, query
 from dynamics.core.odata import ODataClient
 from dynamics.sales.deal_rows import DealOf
+from dynamics.sales.mirror import Shipped
 from dynamics.sales.options import (
     ApprovalChoice,
     CreditChoice,
@@ -229,7 +230,7 @@ async def test_shipments_are_told_in_parts_and_may_be_repeated(clients: Clients)
     ):
         for _ in range(2):
             before = len(await clients.requests())
-            await write(order.id, deal=deal, slips=["PS-1"], complete=complete)
+            await write(order.id, Shipped(["PS-1"], complete), deal=deal)
             assert len(await clients.requests()) == before + 1
         after = await clients.dataverse.mirror.read_order(order.id)
         assert (after.state, after.status) == (OrderState.FULFILLED, status)
@@ -246,7 +247,7 @@ async def test_a_shipment_of_an_order_cancelled_in_sales_is_refused(clients: Cli
     }
     await clients.dataverse.odata.action("CancelSalesOrder", {"Status": 4, "OrderClose": close})
     with pytest.raises(Refused):
-        await clients.dataverse.mirror.write_shipment(order.id, deal=deal_of(quote), slips=["PS-1"], complete=True)
+        await clients.dataverse.mirror.write_shipment(order.id, Shipped(["PS-1"], True), deal=deal_of(quote))
 
 
 async def test_invoices_are_copied_once_with_finance_s_amounts(clients: Clients) -> None:
@@ -271,6 +272,32 @@ async def test_invoices_are_copied_once_with_finance_s_amounts(clients: Clients)
     assert (after.state, after.status) == (OrderState.INVOICED, OrderStatus.INVOICED)
     shown = await clients.deal_row(deal.deal_id)
     assert (shown["q2c_stage"], shown["q2c_fulfilmentstatus"]) == (DealStage.PAYMENT, FulfilmentChoice.INVOICED)
+
+
+BATCH = "/api/data/v9.2/$batch"
+
+
+async def test_what_was_shipped_invoiced_and_paid_by_now_is_shown_with_one_request(clients: Clients) -> None:
+    """Before: three requests; and the copy of an invoice that was paid before Sales had it stayed open for ever."""
+    quote = await clients.accepted(await clients.quote(P100))
+    order, deal = await recorded(clients, quote), deal_of(quote)
+    number = f"CIV-{uuid4().hex[:8]}"
+    posted = invoice(number, line_of(order), quantity="10", net="950.00", tax="95.00")
+    paid = posted.model_copy(update={"open_amount": D(0)})
+    write = clients.dataverse.mirror.write_invoices
+    shipped = Shipped(["PS-1"], True)
+    before = len(await clients.requests())
+    await write(order.id, [paid], deal=deal, order_invoiced=True, order_paid=True, shipped=shipped)
+    assert [entry["path"] for entry in (await clients.requests())[before:] if entry["method"] != "GET"] == [BATCH]
+    for _ in range(2):
+        copy = (await clients.dataverse.mirror.read_invoices(order.id, [number]))[number]
+        assert (copy.total, copy.state) == (D("1045.00"), InvoiceState.PAID)
+        assert await clients.shown_open(order.id) == {number: (D(0), PaymentChoice.PAID)}
+        after = await clients.dataverse.mirror.read_order(order.id)
+        assert (after.state, after.status) == (OrderState.INVOICED, OrderStatus.INVOICED)
+        shown = await clients.deal_row(deal.deal_id)
+        assert (shown["q2c_stage"], shown["q2c_fulfilmentstatus"]) == (DealStage.CLOSED, FulfilmentChoice.CLOSED)
+        await write(order.id, [paid], deal=deal, order_invoiced=True, order_paid=True, shipped=shipped)  # again
 
 
 async def test_two_companies_may_number_their_invoices_alike(clients: Clients) -> None:

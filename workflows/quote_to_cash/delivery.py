@@ -175,45 +175,49 @@ class Delivery:
         self._record.apply(order_change_facts.OrderedShown(changes=changes))
 
     async def _show_shipment(self) -> None:
-        state = self._record.state
-        slips, delivery = state.unrecorded_slips, state.delivery
-        shipment = RecordShipment(
-            sales_order_id=state.sales_order_id,
-            complete=delivery.in_sales is ShippedInSales.COMPLETE,
-            short=delivery.in_sales is ShippedInSales.SHORT,
-            invoiced=delivery.all_invoiced,
-            slips=slips,
-            returned=tuple(slip for slip in slips if delivery.slips[slip] < 0),
-        )
+        shipment = _shipment(self._record.state)
         await self._steps.run(
             SalesActivities.record_shipment,
             lambda: shipment,
             queue=names.DATAVERSE_QUEUE,
-            summary=f"Show packing slip {', '.join(slips)} in Sales" if slips else "Show what is shipped in Sales",
+            summary=f"Show {_called(shipment)} in Sales",
             overtaken=self._order_changes,
             skipped=Nothing(),
         )
-        self._record.apply(facts.ShipmentRecorded(slips=slips))
+        self._record.apply(facts.ShipmentRecorded(slips=shipment.slips))
 
     async def _show_invoices(self) -> None:
-        invoices = self._record.state.unrecorded_invoices
+        """Show invoices, and with them what else Finance was found to have at the same time: one step for all of it."""
+        state = self._record.state
+        invoices = state.unrecorded_invoices
+        shipment = _shipment(state) if state.shipment_unrecorded else None
+        paid = state.delivery.paid_up and not state.unrecorded_payments
+        numbers = f"invoice {', '.join(i.invoice_number for i in invoices)}"
         await self._steps.run(
             SalesActivities.record_invoice,
             lambda: RecordInvoice(
-                company=self._record.state.company,
-                sales_order_id=self._record.state.sales_order_id,
-                quote_id=self._record.state.quote_id,
-                order_number=self._record.state.order_number,
+                company=state.company,
+                sales_order_id=state.sales_order_id,
+                quote_id=state.quote_id,
+                order_number=state.order_number,
                 invoices=invoices,
-                order_invoiced=self._record.state.delivery.all_invoiced,
-                collect=told_to_account(self._record.state, invoices),
+                order_invoiced=state.delivery.all_invoiced,
+                order_paid=paid,
+                shipment=shipment,
+                collect=told_to_account(state, invoices),
             ),
             queue=names.DATAVERSE_QUEUE,
-            summary=f"Show invoice {', '.join(i.invoice_number for i in invoices)} in Sales",
+            summary=f"Show {f'{_called(shipment)} and ' if shipment else ''}{numbers} in Sales",
             overtaken=self._order_changes,
             skipped=Nothing(),
         )
-        self._record.apply(facts.InvoicesRecorded(open_amounts={i.invoice_number: i.open_amount for i in invoices}))
+        if shipment is not None:
+            self._record.apply(facts.ShipmentRecorded(slips=shipment.slips))
+            self._lag.shows("shipment")
+        shown = {i.invoice_number: i.open_amount for i in invoices}
+        self._record.apply(facts.InvoicesRecorded(open_amounts=shown, paid=paid))
+        if paid:
+            self._lag.shows("payment")
 
     async def _show_payments(self) -> None:
         invoices = self._record.state.unrecorded_payments
@@ -231,6 +235,23 @@ class Delivery:
             skipped=Nothing(),
         )
         self._record.apply(facts.PaymentsRecorded(open_amounts={i.invoice_number: i.open_amount for i in invoices}))
+
+
+def _shipment(state: DealState) -> RecordShipment:
+    """What is shipped, as Sales is to show it."""
+    slips, delivery = state.unrecorded_slips, state.delivery
+    return RecordShipment(
+        sales_order_id=state.sales_order_id,
+        complete=delivery.in_sales is ShippedInSales.COMPLETE,
+        short=delivery.in_sales is ShippedInSales.SHORT,
+        invoiced=delivery.all_invoiced,
+        slips=slips,
+        returned=tuple(slip for slip in slips if delivery.slips[slip] < 0),
+    )
+
+
+def _called(shipment: RecordShipment) -> str:
+    return f"packing slip {', '.join(shipment.slips)}" if shipment.slips else "what is shipped"
 
 
 async def _show_order(order: Order) -> None:

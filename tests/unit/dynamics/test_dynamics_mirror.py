@@ -23,6 +23,7 @@ from dynamics.sales.mirror import (
     OPPORTUNITY_ALREADY_CLOSED,
     READ_ONLY,
     SalesMirror,
+    Shipped,
     WrittenOrder,
 )
 from dynamics.sales.options import CreditChoice
@@ -200,7 +201,7 @@ async def test_an_order_is_remembered_until_it_turns_out_to_be_gone() -> None:
     await mirror.known_order(ORDER)
     assert len(script.asked) == 1
     with pytest.raises(NotFound):
-        await mirror.write_shipment(ORDER, deal=DEAL, slips=["PS-1"], complete=False)
+        await mirror.write_shipment(ORDER, Shipped(["PS-1"], False), deal=DEAL)
     await mirror.known_order(ORDER)
     assert len(script.asked) == 3
 
@@ -210,7 +211,7 @@ def shipped(state: int, error: DynamicsError | None) -> Script:
 
 
 async def ship(script: Script) -> None:
-    await mirror_of(script).write_shipment(ORDER, deal=DEAL, slips=["PS-1", "PS-2"], complete=True)
+    await mirror_of(script).write_shipment(ORDER, Shipped(["PS-1", "PS-2"], True), deal=DEAL)
 
 
 @pytest.mark.parametrize("state", [3, 4])
