@@ -51,6 +51,8 @@ def dev_server_command(port: int, ui_port: int, *, codec: str = "") -> list[str]
         *("--ui-port", str(ui_port)),
         *("--namespace", NAMESPACE),
         *("--log-level", "error"),
+        # The attributes are there from the start: nothing is asked of the store for every call to see new ones.
+        *("--dynamic-config-value", "system.forceSearchAttributesCacheRefreshOnRead=false"),
         # The demo moves the clock of a single run, to show a quote that expires.
         *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
     ]
