@@ -59,8 +59,9 @@ PARKING_FAULT = {
     "method": "POST",
     "path": "Q2CPostingService/confirm",
     "effect": {"status": 400},
-    "times": 1,
+    "times": 2,
 }
+"""Once with the step that makes the order, and once with the one that confirms it alone."""
 THROTTLING_FAULTS = [
     {"system": system, "effect": {"status": 429, "retry_after": 2}, "times": THROTTLED_CALLS, "probability": 0.2}
     for system in ("dataverse", "finance")

@@ -17,7 +17,7 @@ from tests.stack import Deal, Stack
 
 MOST_REQUESTS = 15
 """One of them because Finance numbers its orders itself."""
-MOST_ACTIONS = 31
+MOST_ACTIONS = 29
 """Of the deal and its customer's ledger, without the audit trail's own activities."""
 MOST_FOR_AUDIT = 7
 """One for each rest of the deal at most: while it waits for others, what happened before is stored."""

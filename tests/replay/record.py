@@ -135,7 +135,8 @@ def parked_and_retried(stack: Stack) -> Deal:
     deal = stack.deal(line("P100", 10, "5"))
     deal.submitted()
     # Only this deal confirms an order now; a sweep of the feeds would take a fault on Finance's batches.
-    fault = {"system": "finance", "method": "POST", "path": r".*/confirm$", "effect": {"status": 400}, "times": 1}
+    # Once with the step that makes the order, and once with the one that confirms it alone.
+    fault = {"system": "finance", "method": "POST", "path": r".*/confirm$", "effect": {"status": 400}, "times": 2}
     stack.desk.put("/faults", fault)
     deal.rep("activate")
     deal.rep("accept")
