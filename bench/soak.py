@@ -45,6 +45,7 @@ from runs.feeds import Feeds
 from runs.ledgers import Ledgers
 from tests.sealing import SEALING
 from tests.workflows.feed_world import POLICY, FeedWorld, eventually, feed_world
+from workers.leaving import leave
 
 T = TypeVar("T")
 
@@ -390,4 +391,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())
