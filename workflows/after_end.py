@@ -135,9 +135,10 @@ class AfterEnd(SpokenTo):
         return found
 
     async def _tell_of_opened(self) -> None:
-        opened, self._opened = self._opened, []
-        for entry in opened:
-            await self._tell_of(entry)
+        while self._opened:  # more may be opened while it is told of these, and no run ends before it is told of
+            opened, self._opened = self._opened, []
+            for entry in opened:
+                await self._tell_of(entry)
 
     async def _tell_of(self, entry: LateEntry) -> None:
         """Write down that an exception was opened or settled; who it belongs to is told of an open one."""

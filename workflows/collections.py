@@ -8,7 +8,7 @@ invoice is disputed, promised or at rest by signed messages, which are judged an
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.calendar import local_date
+    from domain.causes import Cause
     from domain.collecting import Looked, held_reason, looked, next_look, notices_of, told, waits_of
     from domain.collection_words import said_to_account
     from domain.collections import (
@@ -33,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         OrdersHeld,
     )
     from domain.collections_in_sales import mark_of, to_show
+    from domain.dunning import DunningPlan
     from domain.messages import CustomerChanged, SignedMessage, VerifiedMessage
     from domain.money import format_money
     from domain.notices import Notice
@@ -166,13 +168,17 @@ class Collections(SpokenTo):
             self._failed(error)
             self._changed = True
             return
-        self._failing = ""
-        self._plan = found.plan
-        before = self._account
+        before, now = self._account, workflow.now()
         self._take_news()
-        result = looked(self._account, found, workflow.now())
-        self._account = result.after
-        now = workflow.now()
+        try:
+            result = looked(self._account, found, now)
+            _to_come(result.after, found.plan, now)
+        except (ValueError, ArithmeticError) as error:  # Finance holds what no rule takes, e.g. a currency of its own
+            self._rests(f"{Cause.UNEXPECTED}: what Finance holds cannot be judged: {error}")
+            self._changed = True
+            return
+        self._failing = ""
+        self._plan, self._account = found.plan, result.after
         self._courier.take(None, lambda: notices_of(result.after, result.raised, now))
         self._courier.take(None, lambda: self._waits_since(before))
         await self._hold_orders()
@@ -245,10 +251,13 @@ class Collections(SpokenTo):
     def _failed(self, error: ActivityError) -> None:
         if is_cancelled_exception(error):
             raise error
-        cause, message = cause_of(error)
-        self._failing = f"{cause}: {message}"[:LONGEST_DETAIL]
+        self._rests(": ".join(cause_of(error)))
+
+    def _rests(self, why: str) -> None:
+        """Look again after a while; people see why."""
+        self._failing = why[:LONGEST_DETAIL]
         self._not_before = workflow.now() + LOOK_AGAIN
-        workflow.logger.warning("collections wait", extra={"cause": cause, "reason": message})
+        workflow.logger.warning("collections wait: %s", self._failing)
 
     # Deals and events
 
@@ -272,6 +281,8 @@ class Collections(SpokenTo):
             self._count(DROPPED_FULL)
             self._changed = True
         else:
+            now = workflow.now()
+            _to_come(told(self._account, news, self._plan, now), self._plan, now)  # raises where it cannot be taken
             self._news.append(news)
 
     customer_changed = heard(
@@ -385,6 +396,19 @@ class Collections(SpokenTo):
             held=self._held_told,
             failing=self._failing,
         )
+
+
+def _to_come(account: Account, plan: DunningPlan, now: datetime) -> None:
+    """Make sure that what comes next of an account can be computed, before it takes the place of what can.
+
+    Raises:
+        ValueError: it holds a currency that is none.
+        ArithmeticError: a day is beyond every calendar.
+    """
+    next_look(account, plan, now)
+    to_show(account, plan, local_date(now, plan.calendar.timezone), {})
+    for currency, amount in account.overdue(date.max).items():
+        format_money(amount, currency)
 
 
 def _written(before: Account, result: Looked) -> list[tuple[str, str, dict[str, str]]]:
