@@ -56,7 +56,7 @@ class AfterEnd(SpokenTo):
         info = workflow.info()
         self._courier = Courier(f"{info.workflow_id}/{info.run_id}", start.notices)
         self._failing = ""
-        self._opened: list[LateEntry] = []
+        self._opened = [entry for n in start.untold if (entry := self._book.entry(n)) is not None]
         """What was opened by a report, and is still to be told of."""
 
     @workflow.run
@@ -82,7 +82,12 @@ class AfterEnd(SpokenTo):
 
     def _next(self) -> AfterEndStart:
         return self._start.model_copy(
-            update={"book": self._book.state, "notices": self._courier.pending, **self._spoken()}
+            update={
+                "book": self._book.state,
+                "untold": tuple(entry.n for entry in self._opened),
+                "notices": self._courier.pending,
+                **self._spoken(),
+            }
         )
 
     async def _rest(self) -> None:
@@ -135,10 +140,8 @@ class AfterEnd(SpokenTo):
         return found
 
     async def _tell_of_opened(self) -> None:
-        while self._opened:  # more may be opened while it is told of these, and no run ends before it is told of
-            opened, self._opened = self._opened, []
-            for entry in opened:
-                await self._tell_of(entry)
+        while self._opened and not self._long_enough():  # the next run tells of the others
+            await self._tell_of(self._opened.pop(0))
 
     async def _tell_of(self, entry: LateEntry) -> None:
         """Write down that an exception was opened or settled; who it belongs to is told of an open one."""
