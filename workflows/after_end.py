@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.after_end_signatures import AfterEndActivities
     from activities.unclaimed_signatures import UnclaimedActivities
     from domain.after_end import DISMISS_LATE, LateEntry, LateReport, LateView, LookAfterEnd, Matter
-    from domain.after_end_book import Book
+    from domain.after_end_book import Book, BookState
     from domain.after_end_said import DismissVerdict, said_to_after_end
     from domain.after_end_start import AfterEndStart
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
@@ -38,6 +38,8 @@ with workflow.unsafe.imports_passed_through():
 """How long one look may take; it says every few seconds that it lives."""
 LONGEST_TRY = timedelta(minutes=15)
 SHOWN = 30
+MOST_BYTES = 1_000_000
+"""Of all exceptions as the next run begins with them; half of what Temporal takes in one payload."""
 SYSTEMS = Person(oid="systems", name="Finance and Sales")
 
 
@@ -83,7 +85,7 @@ class AfterEnd(SpokenTo):
     def _next(self) -> AfterEndStart:
         return self._start.model_copy(
             update={
-                "book": self._book.state,
+                "book": _carried(self._book.state),
                 "untold": tuple(entry.n for entry in self._opened),
                 "notices": self._courier.pending,
                 **self._spoken(),
@@ -256,6 +258,21 @@ class AfterEnd(SpokenTo):
             failing=self._failing,
             next_look_at=self._book.next_at,
         )
+
+
+def _carried(book: BookState) -> BookState:
+    """A book that fits what goes from run to run in one payload: of the largest no report is offered again."""
+    sizes = {entry.n: len(entry.model_dump_json().encode()) for entry in book.entries}
+    over, lightened = sum(sizes.values()) - MOST_BYTES, set[int]()
+    for entry in sorted(book.entries, key=lambda each: -sizes[each.n]):
+        if over <= 0:
+            break
+        light = entry.model_copy(update={"again": (), "known": {}})
+        over -= sizes[entry.n] - len(light.model_dump_json().encode())
+        lightened.add(entry.n)
+    lighter = {"again": (), "known": {}}
+    entries = (each.model_copy(update=lighter) if each.n in lightened else each for each in book.entries)
+    return book.model_copy(update={"entries": tuple(entries)})
 
 
 def _deal_id(entry: LateEntry) -> str:

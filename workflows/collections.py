@@ -50,6 +50,8 @@ with workflow.unsafe.imports_passed_through():
 
 MOST_NEWS = 100
 """Messages of deals that wait to be taken; beyond them they are counted, and Finance is read instead."""
+MOST_BYTES = 1_000_000
+"""Of an account as the next run begins with it; half of what Temporal takes in one payload."""
 LOOK_AGAIN = timedelta(minutes=10)
 """How long it rests where Finance or the credit ledger did not answer."""
 TOGETHER = timedelta(seconds=5)
@@ -137,7 +139,7 @@ class Collections(SpokenTo):
             self._start.model_copy(
                 update={
                     "plan": self._plan,
-                    "state": self._account,
+                    "state": _carried(self._account),
                     "held_told": self._held_told,
                     "changed": self._changed,
                     "shown": self._in_sales,
@@ -396,6 +398,15 @@ class Collections(SpokenTo):
             held=self._held_told,
             failing=self._failing,
         )
+
+
+def _carried(account: Account) -> Account:
+    """An account that fits what goes from run to run in one payload: old letters and entries fall out first."""
+    while account.letters and len(account.model_dump_json().encode()) > MOST_BYTES:
+        account = account.model_copy(update={"letters": account.letters[1:]})
+    while account.history and len(account.model_dump_json().encode()) > MOST_BYTES:
+        account = account.model_copy(update={"history": account.history[len(account.history) // 2 + 1 :]})
+    return account
 
 
 def _to_come(account: Account, plan: DunningPlan, now: datetime) -> None:

@@ -195,6 +195,8 @@ class PeopleNotices(Counting):
     tell = heard(names.TELL, Telling, lambda run: run._keep, "Something this recipient is to be told: a Telling")
 
     def _keep(self, telling: Telling) -> None:
+        """Keep a notice until it is looked at, without the others who are told the same."""
+        telling = telling.model_copy(update={"notice": telling.notice.model_copy(update={"to": ()})})
         if names.notices_id(telling.recipient) != workflow.info().workflow_id:
             self._count(UNKNOWN)
         elif len(self._untaken) >= MOST_UNTAKEN:

@@ -17,16 +17,26 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 import policies
-from activities.delegation_signatures import Approvers, DelegationChecks, OfCompany
+from activities.delegation_signatures import Approvers, OfCompany
+from activities.gauge_signatures import GaugeActivities
 from activities.parallel_signatures import CompareEntity
-from activities.signatures import Proofs, Verified
+from activities.signatures import Nothing, Proofs, Verified
+from domain.after_end_book import Book
 from domain.after_end_start import AfterEndStart
-from domain.collections import CollectionsStart, InvoicesShown, OpenItem, ShownInvoice
+from domain.collections import (
+    Account,
+    CollectionsStart,
+    InvoicesShown,
+    Letter,
+    LetterLine,
+    OpenItem,
+    ShownInvoice,
+)
 from domain.credit_review_said import CreditReviewStart, CreditReviewView
 from domain.delegation_start import DelegationsStart
 from domain.entities.parallel import EntityDay, Standing
 from domain.entities.parallel_run import DayPlan, ParallelStart, ParallelState
-from domain.messages import Outcome, SignedMessage
+from domain.messages import FinanceEvent, FinanceEventKind, Outcome, SignedMessage
 from domain.notices import Kind
 from domain.unclaimed import Unclaimed
 from runs import names
@@ -40,7 +50,7 @@ from tests.workflows.test_continue_as_new import LIMITS
 from tests.workflows.test_credit_review import ScriptedReviews
 from tests.workflows.trusting import OTTO, TrustingVerifier
 from workers.worker import workflow_runner
-from workflows import spoken, steps
+from workflows import after_end, collections, gauges, spoken, steps
 from workflows.after_end import AfterEnd
 from workflows.audit import AuditDelivery
 from workflows.credit_review import CreditReview
@@ -245,7 +255,7 @@ async def test_no_exception_is_opened_without_being_told_of_however_often_the_ru
 # Proof that cannot be had
 
 
-class Doubtful(TrustingVerifier, DelegationChecks):
+class Doubtful(TrustingVerifier):
     """Cannot check who said it, as often as it is told to; nor who approves."""
 
     def __init__(self, times: int) -> None:
@@ -278,7 +288,7 @@ async def test_a_word_that_cannot_be_checked_waits_and_ends_no_run(
 ) -> None:
     """Before: an answer that somebody else gave in place of a worker ended the run, and all it remembered."""
     doubtful, work = Doubtful(3), ScriptedReviews()
-    reviewed = [work.find_ledgers, work.tell_differences, work.review_ledgers]
+    reviewed: list[Callable[..., Any]] = [work.find_ledgers, work.tell_differences, work.review_ledgers]
     finance = Worker(environment.client, task_queue=names.FINANCE_QUEUE, activities=reviewed)
     async with workers_of(environment, world, CreditReview, doubtful.verify_messages), finance:
         run = await begin(environment, names.CREDIT_REVIEW, CreditReviewStart(company="usmf"))
@@ -322,6 +332,90 @@ async def test_a_word_that_cannot_be_taken_is_answered_and_the_next_one_heard(
         await run.terminate()
 
 
+# Counting
+
+
+class TiredCounter(GaugeActivities):
+    """Counts only when it is asked again."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    @activity.defn(name="count_runs")
+    async def count_runs(self, nothing: Nothing) -> Nothing:
+        self.asked += 1
+        if self.asked == 1:
+            raise ApplicationError("who answered is none of ours", type="PayloadRefused", non_retryable=True)
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
+
+
+async def test_somebody_counts_again_after_a_shift_that_failed(
+    environment: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: nobody counted until a worker was started."""
+    monkeypatch.setattr(gauges, "LOOK_AGAIN", timedelta(milliseconds=50))
+    monkeypatch.setattr(names, "GAUGE_QUEUE", f"gauges-{uuid.uuid4().hex[:8]}")
+    counter = TiredCounter()
+    counting = Worker(environment.client, task_queue=names.GAUGE_QUEUE, activities=[counter.count_runs])
+    async with workers_of(environment, world, gauges.Gauges), counting:
+        run = await begin(environment, names.GAUGES, Nothing())
+
+        async def again() -> bool:
+            return counter.asked > 1
+
+        await eventually(again, "counting again")
+        await run.terminate()
+
+
+# What goes from run to run
+
+
+def test_an_account_and_the_exceptions_after_the_end_fit_one_payload_however_much_was_said() -> None:
+    now = datetime.now(UTC)
+    account = Account(company="usmf", account="C-1")
+    for _ in range(300):
+        account = account.with_entry(now, OTTO, "dispute_open", "ж" * 500, reason="ж" * 1_000)
+    line = LetterLine(
+        invoice="I" * 60,
+        order_number="O" * 60,
+        due_on=now.date(),
+        days_overdue=1,
+        total=Decimal(1),
+        open_amount=Decimal(1),
+    )
+    about = {"on": now.date(), "company": "usmf", "account": "C-1", "customer_name": "ж" * 200, "level": "first"}
+    more = {"kind": PLAN.levels[0].letter, "currency": "USD", "demanded": Decimal(1), "policy": "p"}
+    letters = tuple(Letter(n=n, lines=(line,) * 100, **about, **more) for n in range(1, 25))
+    account = account.model_copy(update={"letters": letters})
+    carried = collections._carried(account)
+    assert len(account.model_dump_json().encode()) > collections.MOST_BYTES
+    assert len(carried.model_dump_json().encode()) <= collections.MOST_BYTES
+    assert carried.letters[-1] == letters[-1] and carried.history[-1] == account.history[-1]
+    assert collections._carried(carried) == carried
+
+    book = Book("usmf")
+    for n in range(200):
+        for again in range(10):
+            event = FinanceEvent(
+                event_id=f"{n}/{again}/{'x' * 200}",
+                kind=FinanceEventKind.INVOICE_POSTED,
+                company="usmf",
+                occurred_at=now,
+                order_number="o" * 200,
+                document="d" * 200,
+            )
+            what = {"what": "w", "reference": f"O-{n}", "reason": "r" * 1_000, "help": "h" * 500, "code": "NO_DEAL"}
+            book.receive_unclaimed(Unclaimed(id=f"{n}/{again}", company="usmf", again=event, **what), now)
+    state = book.state
+    light = after_end._carried(state)
+    assert len(state.model_dump_json().encode()) > 1.5 * after_end.MOST_BYTES
+    assert sum(len(entry.model_dump_json().encode()) for entry in light.entries) <= after_end.MOST_BYTES
+    assert [entry.n for entry in light.entries] == [entry.n for entry in state.entries]
+    assert any(entry.again for entry in light.entries), "no more is given up than has to be"
+
+
 # Nights
 
 
@@ -330,7 +424,7 @@ async def test_a_night_that_came_while_the_run_went_on_as_a_new_one_is_made_up_f
 ) -> None:
     """Before: the next run counted from its own beginning, and the ledgers were not compared that night."""
     work = ScriptedReviews()
-    reviewed = [work.find_ledgers, work.tell_differences, work.review_ledgers]
+    reviewed: list[Callable[..., Any]] = [work.find_ledgers, work.tell_differences, work.review_ledgers]
     finance = Worker(environment.client, task_queue=names.FINANCE_QUEUE, activities=reviewed)
     view = CreditReviewView(company="usmf", next_at=datetime.now(UTC) - timedelta(seconds=1))
     async with workers_of(environment, world, CreditReview), finance:
