@@ -11,7 +11,7 @@ import asyncio
 from datetime import date, datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.collection_signatures import (
@@ -50,8 +50,8 @@ with workflow.unsafe.imports_passed_through():
 
 MOST_NEWS = 100
 """Messages of deals that wait to be taken; beyond them they are counted, and Finance is read instead."""
-MOST_BYTES = 1_000_000
-"""Of an account as the next run begins with it; half of what Temporal takes in one payload."""
+MOST_BYTES = 700_000
+"""Of an account as the next run begins with it: a third of what Temporal takes in one payload."""
 LOOK_AGAIN = timedelta(minutes=10)
 """How long it rests where Finance or the credit ledger did not answer."""
 TOGETHER = timedelta(seconds=5)
@@ -77,6 +77,8 @@ class Collections(SpokenTo):
         self._plan = start.plan
         self._account = start.state or Account(company=start.company, account=start.account)
         self._held_told = start.held_told
+        self._ledger_knows = start.ledger_knows
+        """Not in the first run: one before it may have been terminated while it held orders."""
         self._changed = start.changed
         self._in_sales = dict(start.shown)
         self._put_off: set[str] = set()
@@ -89,8 +91,16 @@ class Collections(SpokenTo):
 
     @workflow.run
     async def run(self, start: CollectionsStart) -> None:
-        """Take what is told, look when it is time, forever."""
+        """Take what is told, look when it is time, forever; one that is cancelled holds no orders any more."""
         self._telling = asyncio.create_task(self._courier.deliver())
+        try:
+            await self._go_on()
+        except (asyncio.CancelledError, FailureError) as error:
+            if is_cancelled_exception(error) and self._held_told:
+                await self._tell_ledger("")
+            raise
+
+    async def _go_on(self) -> None:
         while True:
             self._take_news()
             self._show()
@@ -141,6 +151,7 @@ class Collections(SpokenTo):
                     "plan": self._plan,
                     "state": _carried(self._account),
                     "held_told": self._held_told,
+                    "ledger_knows": self._ledger_knows,
                     "changed": self._changed,
                     "shown": self._in_sales,
                     "notices": self._courier.pending,
@@ -194,8 +205,20 @@ class Collections(SpokenTo):
     async def _hold_orders(self) -> None:
         """Have the credit ledger hold orders, or let them through, where that has changed."""
         reason = held_reason(self._account, self._plan)
-        if reason == self._held_told:
+        if reason == self._held_told and self._ledger_knows:
             return
+        changed = reason != self._held_told
+        if not await self._tell_ledger(reason):
+            return
+        self._ledger_knows, self._held_told = True, reason
+        if changed:
+            text = reason or "collections let the customer's orders through again"
+            self._account = self._account.with_entry(
+                workflow.now(), SYSTEM, "orders_held" if reason else "orders_released", text
+            )
+
+    async def _tell_ledger(self, reason: str) -> bool:
+        """Tell the credit ledger why orders are held, if they are; whether it was told."""
         event_id = f"{workflow.info().run_id}/{workflow.uuid4()}"
         try:
             await attempt(
@@ -210,12 +233,8 @@ class Collections(SpokenTo):
             )
         except ActivityError as error:
             self._failed(error)
-            return
-        text = reason or "collections let the customer's orders through again"
-        self._account = self._account.with_entry(
-            workflow.now(), SYSTEM, "orders_held" if reason else "orders_released", text
-        )
-        self._held_told = reason
+            return False
+        return True
 
     # Sales
 
@@ -313,6 +332,7 @@ class Collections(SpokenTo):
         today = local_date(now, self._plan.calendar.timezone)
         verdict = said_to_account(self._account, said, self._plan, today=today, now=now)
         before, self._account = self._account, verdict.after
+        self._changed = self._changed or (verdict.code is None and not self._ledger_knows)
         self._courier.take(None, lambda: self._waits_since(before))
         text = verdict.text if verdict.code is None else verdict.detail
         if self._answer(said, verdict.code, text):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,12 +25,8 @@ from domain.after_end_book import Book
 from domain.after_end_start import AfterEndStart
 from domain.collections import (
     Account,
-    CollectionsStart,
-    InvoicesShown,
     Letter,
     LetterLine,
-    OpenItem,
-    ShownInvoice,
 )
 from domain.credit_review_said import CreditReviewStart, CreditReviewView
 from domain.delegation_start import DelegationsStart
@@ -45,7 +41,7 @@ from tests.workflows.conftest import World, dev_server, queues_of_its_own
 from tests.workflows.notices_world import Recipient, somebody
 from tests.workflows.replaying import replays
 from tests.workflows.scripted_desks import ScriptedAudit, ScriptedNotices
-from tests.workflows.test_collections import PLAN, Collected
+from tests.workflows.test_collections import PLAN
 from tests.workflows.test_continue_as_new import LIMITS
 from tests.workflows.test_credit_review import ScriptedReviews
 from tests.workflows.trusting import OTTO, TrustingVerifier
@@ -173,54 +169,6 @@ async def test_of_notices_that_are_all_over_their_number_is_told(recipient: Reci
     await recipient.world_moves(MINUTES)
     box = await recipient.until(lambda box: box.deliveries, "their number is told")
     assert ([*recipient.targets.sent[0].notices], box.deliveries[0].status) == ([], "sent")
-
-
-# What is collected
-
-
-@pytest.fixture
-async def collected(environment: WorkflowEnvironment, world: World) -> AsyncIterator[Collected]:
-    place = Collected(environment, world)
-    deals, finance, sales = place.workers()
-    async with deals, finance, sales:
-        yield place
-    await replays(environment.client, (names.COLLECTIONS,))
-    await place.run.terminate()
-
-
-@pytest.mark.parametrize(("currency", "due"), [("???", None), ("usd", None), ("USD", date.max), ("ZZZ", date.min)])
-async def test_an_invoice_that_cannot_be_is_counted_and_the_next_one_watched(
-    collected: Collected, currency: str, due: date | None
-) -> None:
-    """Before: a currency that is none, and a day beyond every calendar, failed the run's every task."""
-    shown = ShownInvoice(
-        number="INV-X", due_on=due or collected.due, currency=currency, total=Decimal(10), open_amount=Decimal(10)
-    )
-    news = InvoicesShown(company="usmf", account=collected.account, invoices=(shown,), as_of=datetime.now(UTC))
-    start = CollectionsStart(company="usmf", account=collected.account, plan=PLAN)
-    await collected.desk.show(start, news)
-
-    async def counted() -> bool:
-        return bool(await collected.run.query(names.TALLY) == {FAILED: 1})
-
-    await eventually(counted, "counted")
-    await collected.show()
-    view = await collected.until(lambda view: view.state.invoices, "told")
-    assert [invoice.number for invoice in view.state.invoices] == ["INV-1"]
-
-
-async def test_what_finance_holds_in_a_currency_of_its_own_is_shown_and_looked_at_again(collected: Collected) -> None:
-    """Before: one such item failed the run's every task."""
-    await collected.show()
-    own = OpenItem(invoice="X", currency="ZZZ", due_on=collected.due, total=Decimal(5), open_amount=Decimal(5))
-    collected.finance.items = (*collected.finance.items, own)
-    await collected.pass_to(10)
-    view = await collected.until(lambda view: view.failing, "shown")
-    assert "ISO 4217" in view.failing and [invoice.level for invoice in view.state.invoices] == [0]
-    collected.finance.items = collected.finance.items[:1]
-    await collected.pass_to(11)
-    view = await collected.reaches(1)
-    assert view.failing == ""
 
 
 # After the end of deals

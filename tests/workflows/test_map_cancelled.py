@@ -16,7 +16,6 @@ from tests.deadlines import PATIENCE
 from tests.workflows.compare_world import Rows
 from tests.workflows.test_change_of_map import (
     HERE,
-    OTTO,
     RULES,
     THERE,
     MakeWorld,
@@ -25,6 +24,7 @@ from tests.workflows.test_change_of_map import (
     world_of,
     world_with_records,
 )
+from tests.workflows.trusting import OTTO
 
 __all__ = ["world_of"]
 
