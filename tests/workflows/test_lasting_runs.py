@@ -17,12 +17,14 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 import policies
+from activities.bulk_signatures import CheckDeals, Found
 from activities.delegation_signatures import Approvers, OfCompany
 from activities.gauge_signatures import GaugeActivities
 from activities.parallel_signatures import CompareEntity
 from activities.signatures import Nothing, Proofs, Verified
 from domain.after_end_book import Book
 from domain.after_end_start import AfterEndStart
+from domain.bulk import Bulk, BulkItem, BulkQuery, BulkStart, ItemStatus
 from domain.collections import (
     Account,
     Letter,
@@ -32,7 +34,7 @@ from domain.credit_review_said import CreditReviewStart, CreditReviewView
 from domain.delegation_start import DelegationsStart
 from domain.entities.parallel import EntityDay, Standing
 from domain.entities.parallel_run import DayPlan, ParallelStart, ParallelState
-from domain.messages import FinanceEvent, FinanceEventKind, Outcome, SignedMessage
+from domain.messages import CommandName, FinanceEvent, FinanceEventKind, Outcome, SignedMessage
 from domain.notices import Kind
 from domain.unclaimed import Unclaimed
 from runs import names
@@ -46,7 +48,7 @@ from tests.workflows.test_continue_as_new import LIMITS
 from tests.workflows.test_credit_review import ScriptedReviews
 from tests.workflows.trusting import OTTO, TrustingVerifier
 from workers.worker import workflow_runner
-from workflows import after_end, collections, gauges, spoken, steps
+from workflows import after_end, bulk, collections, gauges, spoken, steps
 from workflows.after_end import AfterEnd
 from workflows.audit import AuditDelivery
 from workflows.credit_review import CreditReview
@@ -278,6 +280,40 @@ async def test_a_word_that_cannot_be_taken_is_answered_and_the_next_one_heard(
         assert (became.code, became.detail) == ("BAD_ARGUMENT", "it could not be taken: broken for the test")
         assert (await said(run, "nobody signed this")).code == "UNAUTHENTICATED"
         await run.terminate()
+
+
+class DoubtfulDeals:
+    """Deals of which nothing can be said, the first time."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    @activity.defn(name="check_deals")
+    async def check_deals(self, ask: CheckDeals) -> Found:
+        self.asked += 1
+        if self.asked == 1:
+            raise ApplicationError("who answered is none of ours", type="PayloadRefused", non_retryable=True)
+        return Found(items=tuple(BulkItem(quote=quote, status=ItemStatus.LEFT_OUT) for quote in ask.quotes))
+
+
+async def test_a_step_with_many_deals_that_failed_is_taken_again(
+    environment: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: it ended the run, and what was told to whom was to be found out by hand."""
+    monkeypatch.setattr(bulk, "LOOK_AGAIN", timedelta(milliseconds=50))
+    deals, now = DoubtfulDeals(), datetime.now(UTC)
+    about = {"company": "usmf", "command": CommandName.RETRY, "query": BulkQuery(), "begun_at": now, "moved_at": now}
+    items = tuple(BulkItem(quote=f"Q-{n}") for n in range(3))
+    async with workers_of(environment, world, bulk.BulkRun, deals.check_deals):
+        start = BulkStart(bulk=Bulk(items=items, asked_by=OTTO, **about))
+        run = await begin(environment, names.BULK, start)
+
+        async def checked() -> bool:
+            return bool((await run.query(names.STATE))["counts"] == {ItemStatus.LEFT_OUT: 3})
+
+        await eventually(checked, "checked")
+        await replays(environment.client, (names.BULK,))
+    assert deals.asked == 2
 
 
 # Counting
