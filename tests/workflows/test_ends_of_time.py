@@ -24,9 +24,9 @@ async def test_a_deal_is_told_of_everything_at_the_end_of_time(stage: Stage, at:
         if kind not in (SalesEventKind.ACCEPTED, SalesEventKind.ACTIVATED):
             event = stage.event(kind).model_copy(update={"occurred_at": at, "event_id": f"{kind}", "revision": 7})
             await stage.case.signal(names.SALES_EVENT, event)
-    for number, kind in enumerate(FinanceEventKind):
-        event = FinanceEvent(event_id=f"f-{number}", kind=kind, company="usmf", document="D", occurred_at=at)
-        await stage.case.signal(names.FINANCE_EVENT, event)
+    for number, sort in enumerate(FinanceEventKind):
+        posted = FinanceEvent(event_id=f"f-{number}", kind=sort, company="usmf", document="D", occurred_at=at)
+        await stage.case.signal(names.FINANCE_EVENT, posted)
     await stage.sales(SalesEventKind.ACTIVATED)
     assert await outcome(stage, await stage.say(RITA, "cancel", reason="it hears"))
     view = await until(stage, lambda view: view.ending is not Ending.RUNNING)
