@@ -16,6 +16,7 @@ class AfterEndStart(Record):
 
     company: str = Field(description="Legal entity, lower case")
     book: BookState = BookState()
+    untold: tuple[int, ...] = Field((), description="Numbers of exceptions that nobody was told of yet")
     outcomes: tuple[Outcome, ...] = ()
     heard: tuple[HeardMessage, ...] = ()
     unheard: tuple[SignedMessage, ...] = ()

@@ -356,6 +356,7 @@ class CollectionsStart(Record):
     plan: DunningPlan
     state: Account | None = None
     held_told: str = Field("", description="What the credit ledger was told last; empty: that nothing is held")
+    ledger_knows: bool = Field(False, description="Whether the credit ledger was told by this account's runs")
     changed: bool = False
     shown: dict[str, str] = Field(default_factory=dict, description="Mark of what Sales shows of each deal, by quote")
     outcomes: tuple[Outcome, ...] = ()

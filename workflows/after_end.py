@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.after_end_signatures import AfterEndActivities
     from activities.unclaimed_signatures import UnclaimedActivities
     from domain.after_end import DISMISS_LATE, LateEntry, LateReport, LateView, LookAfterEnd, Matter
-    from domain.after_end_book import Book
+    from domain.after_end_book import Book, BookState
     from domain.after_end_said import DismissVerdict, said_to_after_end
     from domain.after_end_start import AfterEndStart
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
@@ -38,6 +38,8 @@ with workflow.unsafe.imports_passed_through():
 """How long one look may take; it says every few seconds that it lives."""
 LONGEST_TRY = timedelta(minutes=15)
 SHOWN = 30
+MOST_BYTES = 700_000
+"""Of all exceptions as the next run begins with them: a third of what Temporal takes in one payload."""
 SYSTEMS = Person(oid="systems", name="Finance and Sales")
 
 
@@ -56,7 +58,7 @@ class AfterEnd(SpokenTo):
         info = workflow.info()
         self._courier = Courier(f"{info.workflow_id}/{info.run_id}", start.notices)
         self._failing = ""
-        self._opened: list[LateEntry] = []
+        self._opened = [entry for n in start.untold if (entry := self._book.entry(n)) is not None]
         """What was opened by a report, and is still to be told of."""
 
     @workflow.run
@@ -82,7 +84,12 @@ class AfterEnd(SpokenTo):
 
     def _next(self) -> AfterEndStart:
         return self._start.model_copy(
-            update={"book": self._book.state, "notices": self._courier.pending, **self._spoken()}
+            update={
+                "book": _carried(self._book.state),
+                "untold": tuple(entry.n for entry in self._opened),
+                "notices": self._courier.pending,
+                **self._spoken(),
+            }
         )
 
     async def _rest(self) -> None:
@@ -135,9 +142,8 @@ class AfterEnd(SpokenTo):
         return found
 
     async def _tell_of_opened(self) -> None:
-        opened, self._opened = self._opened, []
-        for entry in opened:
-            await self._tell_of(entry)
+        while self._opened and not self._long_enough():  # the next run tells of the others
+            await self._tell_of(self._opened.pop(0))
 
     async def _tell_of(self, entry: LateEntry) -> None:
         """Write down that an exception was opened or settled; who it belongs to is told of an open one."""
@@ -252,6 +258,19 @@ class AfterEnd(SpokenTo):
             failing=self._failing,
             next_look_at=self._book.next_at,
         )
+
+
+def _carried(book: BookState) -> BookState:
+    """A book that fits what goes from run to run in one payload: of the largest no report is offered again."""
+    kept = {entry.n: entry for entry in book.entries}
+    sizes = {n: len(entry.model_dump_json().encode()) for n, entry in kept.items()}
+    over = sum(sizes.values()) - MOST_BYTES
+    for n in sorted(sizes, key=lambda each: -sizes[each]):
+        if over <= 0:
+            break
+        kept[n] = kept[n].model_copy(update={"again": (), "known": {}})
+        over -= sizes[n] - len(kept[n].model_dump_json().encode())
+    return book.model_copy(update={"entries": tuple(kept.values())})
 
 
 def _deal_id(entry: LateEntry) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.bulk_signatures import BulkActivities, CheckDeals, Found, LookAtDeals, TellDeals
@@ -23,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from runs import names
     from workflows.hearing import all_has_come
     from workflows.spoken import SpokenTo
-    from workflows.steps import SHORT_HEARTBEAT, Argument
+    from workflows.steps import LOOK_AGAIN, SHORT_HEARTBEAT, Argument, cause_of
 
 PAGE = 100
 """Deals of one page."""
@@ -82,7 +83,16 @@ class BulkRun(SpokenTo):
             await self._write_said(message, said, verdict.code, what, record_id=record_id, event=event, of=of)
 
     async def _go_on(self) -> None:
-        """Take the next step, or wait until there is one."""
+        """Take the next step, or wait until there is one; a step that fails for good is taken again after a rest."""
+        try:
+            await self._step_on()
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.error("a step with deals failed: %s", ": ".join(cause_of(error)))
+            await self._wait(LOOK_AGAIN)
+
+    async def _step_on(self) -> None:
         now = workflow.now()
         self._bulk = rules.on_time(self._bulk, now)
         match rules.next_of(self._bulk, now):

@@ -8,10 +8,10 @@ invoice is disputed, promised or at rest by signed messages, which are judged an
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.collection_signatures import (
@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
     from domain.calendar import local_date
+    from domain.causes import Cause
     from domain.collecting import Looked, held_reason, looked, next_look, notices_of, told, waits_of
     from domain.collection_words import said_to_account
     from domain.collections import (
@@ -33,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         OrdersHeld,
     )
     from domain.collections_in_sales import mark_of, to_show
+    from domain.dunning import DunningPlan
     from domain.messages import CustomerChanged, SignedMessage, VerifiedMessage
     from domain.money import format_money
     from domain.notices import Notice
@@ -48,6 +50,8 @@ with workflow.unsafe.imports_passed_through():
 
 MOST_NEWS = 100
 """Messages of deals that wait to be taken; beyond them they are counted, and Finance is read instead."""
+MOST_BYTES = 700_000
+"""Of an account as the next run begins with it: a third of what Temporal takes in one payload."""
 LOOK_AGAIN = timedelta(minutes=10)
 """How long it rests where Finance or the credit ledger did not answer."""
 TOGETHER = timedelta(seconds=5)
@@ -73,6 +77,8 @@ class Collections(SpokenTo):
         self._plan = start.plan
         self._account = start.state or Account(company=start.company, account=start.account)
         self._held_told = start.held_told
+        self._ledger_knows = start.ledger_knows
+        """Not in the first run: one before it may have been terminated while it held orders."""
         self._changed = start.changed
         self._in_sales = dict(start.shown)
         self._put_off: set[str] = set()
@@ -85,8 +91,16 @@ class Collections(SpokenTo):
 
     @workflow.run
     async def run(self, start: CollectionsStart) -> None:
-        """Take what is told, look when it is time, forever."""
+        """Take what is told, look when it is time, forever; one that is cancelled holds no orders any more."""
         self._telling = asyncio.create_task(self._courier.deliver())
+        try:
+            await self._go_on()
+        except (asyncio.CancelledError, FailureError) as error:
+            if is_cancelled_exception(error) and self._held_told:
+                await self._tell_ledger("")
+            raise
+
+    async def _go_on(self) -> None:
         while True:
             self._take_news()
             self._show()
@@ -135,8 +149,9 @@ class Collections(SpokenTo):
             self._start.model_copy(
                 update={
                     "plan": self._plan,
-                    "state": self._account,
+                    "state": _carried(self._account),
                     "held_told": self._held_told,
+                    "ledger_knows": self._ledger_knows,
                     "changed": self._changed,
                     "shown": self._in_sales,
                     "notices": self._courier.pending,
@@ -166,13 +181,17 @@ class Collections(SpokenTo):
             self._failed(error)
             self._changed = True
             return
-        self._failing = ""
-        self._plan = found.plan
-        before = self._account
+        before, now = self._account, workflow.now()
         self._take_news()
-        result = looked(self._account, found, workflow.now())
-        self._account = result.after
-        now = workflow.now()
+        try:
+            result = looked(self._account, found, now)
+            _to_come(result.after, found.plan, now)
+        except (ValueError, ArithmeticError) as error:  # Finance holds what no rule takes, e.g. a currency of its own
+            self._rests(f"{Cause.UNEXPECTED}: what Finance holds cannot be judged: {error}")
+            self._changed = True
+            return
+        self._failing = ""
+        self._plan, self._account = found.plan, result.after
         self._courier.take(None, lambda: notices_of(result.after, result.raised, now))
         self._courier.take(None, lambda: self._waits_since(before))
         await self._hold_orders()
@@ -186,8 +205,20 @@ class Collections(SpokenTo):
     async def _hold_orders(self) -> None:
         """Have the credit ledger hold orders, or let them through, where that has changed."""
         reason = held_reason(self._account, self._plan)
-        if reason == self._held_told:
+        if reason == self._held_told and self._ledger_knows:
             return
+        changed = reason != self._held_told
+        if not await self._tell_ledger(reason):
+            return
+        self._ledger_knows, self._held_told = True, reason
+        if changed:
+            text = reason or "collections let the customer's orders through again"
+            self._account = self._account.with_entry(
+                workflow.now(), SYSTEM, "orders_held" if reason else "orders_released", text
+            )
+
+    async def _tell_ledger(self, reason: str) -> bool:
+        """Tell the credit ledger why orders are held, if they are; whether it was told."""
         event_id = f"{workflow.info().run_id}/{workflow.uuid4()}"
         try:
             await attempt(
@@ -202,12 +233,8 @@ class Collections(SpokenTo):
             )
         except ActivityError as error:
             self._failed(error)
-            return
-        text = reason or "collections let the customer's orders through again"
-        self._account = self._account.with_entry(
-            workflow.now(), SYSTEM, "orders_held" if reason else "orders_released", text
-        )
-        self._held_told = reason
+            return False
+        return True
 
     # Sales
 
@@ -245,10 +272,13 @@ class Collections(SpokenTo):
     def _failed(self, error: ActivityError) -> None:
         if is_cancelled_exception(error):
             raise error
-        cause, message = cause_of(error)
-        self._failing = f"{cause}: {message}"[:LONGEST_DETAIL]
+        self._rests(": ".join(cause_of(error)))
+
+    def _rests(self, why: str) -> None:
+        """Look again after a while; people see why."""
+        self._failing = why[:LONGEST_DETAIL]
         self._not_before = workflow.now() + LOOK_AGAIN
-        workflow.logger.warning("collections wait", extra={"cause": cause, "reason": message})
+        workflow.logger.warning("collections wait: %s", self._failing)
 
     # Deals and events
 
@@ -272,6 +302,8 @@ class Collections(SpokenTo):
             self._count(DROPPED_FULL)
             self._changed = True
         else:
+            now = workflow.now()
+            _to_come(told(self._account, news, self._plan, now), self._plan, now)  # raises where it cannot be taken
             self._news.append(news)
 
     customer_changed = heard(
@@ -300,6 +332,7 @@ class Collections(SpokenTo):
         today = local_date(now, self._plan.calendar.timezone)
         verdict = said_to_account(self._account, said, self._plan, today=today, now=now)
         before, self._account = self._account, verdict.after
+        self._changed = self._changed or (verdict.code is None and not self._ledger_knows)
         self._courier.take(None, lambda: self._waits_since(before))
         text = verdict.text if verdict.code is None else verdict.detail
         if self._answer(said, verdict.code, text):
@@ -385,6 +418,28 @@ class Collections(SpokenTo):
             held=self._held_told,
             failing=self._failing,
         )
+
+
+def _carried(account: Account) -> Account:
+    """An account that fits what goes from run to run in one payload: old letters and entries fall out first."""
+    while account.letters and len(account.model_dump_json().encode()) > MOST_BYTES:
+        account = account.model_copy(update={"letters": account.letters[1:]})
+    while account.history and len(account.model_dump_json().encode()) > MOST_BYTES:
+        account = account.model_copy(update={"history": account.history[len(account.history) // 2 + 1 :]})
+    return account
+
+
+def _to_come(account: Account, plan: DunningPlan, now: datetime) -> None:
+    """Make sure that what comes next of an account can be computed, before it takes the place of what can.
+
+    Raises:
+        ValueError: it holds a currency that is none.
+        ArithmeticError: a day is beyond every calendar.
+    """
+    next_look(account, plan, now)
+    to_show(account, plan, local_date(now, plan.calendar.timezone), {})
+    for currency, amount in account.overdue(date.max).items():
+        format_money(amount, currency)
 
 
 def _written(before: Account, result: Looked) -> list[tuple[str, str, dict[str, str]]]:

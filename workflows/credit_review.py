@@ -52,7 +52,8 @@ class CreditReview(SpokenTo):
         )
         self._start = start
         self._view = start.view or CreditReviewView(company=start.company)
-        self._next_at = next_night(workflow.now(), start.timezone)
+        planned = start.view.next_at if start.view else None
+        self._next_at = planned or next_night(workflow.now(), start.timezone)
 
     @workflow.run
     async def run(self, start: CreditReviewStart) -> None:
@@ -67,7 +68,7 @@ class CreditReview(SpokenTo):
                 await self._nightly()
                 self._something = True
             if self._long_enough():
-                workflow.continue_as_new(start.model_copy(update={"view": self._view, **self._spoken()}))
+                workflow.continue_as_new(start.model_copy(update={"view": self.state(), **self._spoken()}))
 
     async def _rest(self) -> None:
         left = self._next_at - workflow.now()

@@ -11,11 +11,13 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.gauge_signatures import GaugeActivities
     from activities.signatures import Nothing
     from runs import names
+    from workflows.steps import LOOK_AGAIN, cause_of
 
 A_SHIFT = timedelta(hours=12)
 """How long one worker counts before the run goes on as a new one."""
@@ -30,14 +32,20 @@ class Gauges:
 
     @workflow.run
     async def run(self, nothing: Nothing) -> None:
-        """Hand out one shift after another."""
-        await workflow.execute_activity_method(
-            GaugeActivities.count_runs,
-            nothing,
-            task_queue=names.GAUGE_QUEUE,
-            start_to_close_timeout=2 * A_SHIFT,
-            heartbeat_timeout=SILENCE,
-            retry_policy=_AT_ONCE,
-            summary="Count deals, requests and failing runs for metrics",
-        )
+        """Hand out one shift after another; one that ended otherwise is followed by the next after a rest."""
+        try:
+            await workflow.execute_activity_method(
+                GaugeActivities.count_runs,
+                nothing,
+                task_queue=names.GAUGE_QUEUE,
+                start_to_close_timeout=2 * A_SHIFT,
+                heartbeat_timeout=SILENCE,
+                retry_policy=_AT_ONCE,
+                summary="Count deals, requests and failing runs for metrics",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.error("nobody counts for a while: %s", ": ".join(cause_of(error)))
+            await workflow.sleep(LOOK_AGAIN, summary="Until somebody counts again")
         workflow.continue_as_new(nothing)

@@ -7,6 +7,7 @@ tried is taken back. What is in force, and what came of each record, the ledger 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -36,6 +37,7 @@ UNTIL_IT_ENDS = Patience(
     silence=timedelta(seconds=60),
 )
 """The end of a change is tried until it is one: a proposal is not left between open and ended."""
+CANCELLED = "Its run was cancelled."
 LOOK_EVERY = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
 LONGEST_TRY = timedelta(hours=3)
@@ -63,10 +65,12 @@ class ChangeMap:
                 await self._carry_out()
             else:
                 self._set(code=begun.code, ended=True)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
+        except (ActivityError, asyncio.CancelledError) as error:
+            cancelled = is_cancelled_exception(error)
+            text = cause_of(error)[1] if isinstance(error, ActivityError) and not cancelled else CANCELLED
+            await self._end(text, is_stale=True)  # cancelled as well: the proposal is open again, and nothing is tried
+            if cancelled:
                 raise
-            await self._end(cause_of(error)[1], is_stale=True)
         return self._view
 
     async def _is_said(self) -> bool:

@@ -6,7 +6,7 @@ writes down what became of each (``domain.notices_box``). Whoever tells it somet
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.notices_policy import Telling
     from domain.notices_start import NoticesStart
     from domain.people import SYSTEM
+    from domain.quiet_hours import next_allowed, next_at
     from runs import names
     from workflows.audit import deliver_apart
     from workflows.hearing import UNKNOWN, Counting, heard, is_long_enough
@@ -29,7 +30,10 @@ MOST_UNTAKEN = 200
 LONGEST_SEND = timedelta(hours=1)
 """How long a message waits for a worker of its queue; then the try counts as failed."""
 ATTEMPT = timedelta(seconds=90)
+LONGEST_TELLING = 10_000
+"""Characters of a notice and of what is known of its recipient: a box carries many of them from run to run."""
 REPEATED = "repeated"
+TOO_LONG = "too long"
 DROPPED_FULL = "full"
 SHOWN = 20
 
@@ -149,6 +153,8 @@ class PeopleNotices(Counting):
         self._records += 1
         record_id = names.notice_record_id(workflow.info().run_id, self._records)
         companies = [*(n.company for n in message.notices), *(w.company for w in message.digest)]
+        if not companies and self._box.latest is not None:  # all that fitted was over, and only what did not is told
+            companies = [self._box.latest.notice.company]
         deals = {(notice.company, notice.quote_number) for notice in message.notices if notice.quote_number}
         told = "; ".join(f"{notice.about}: {notice.kind}" for notice in message.notices) or "digest"
         record = AuditRecord(
@@ -189,14 +195,31 @@ class PeopleNotices(Counting):
     tell = heard(names.TELL, Telling, lambda run: run._keep, "Something this recipient is to be told: a Telling")
 
     def _keep(self, telling: Telling) -> None:
+        """Keep a notice until it is looked at, without the others who are told the same."""
+        telling = telling.model_copy(update={"notice": telling.notice.model_copy(update={"to": ()})})
         if names.notices_id(telling.recipient) != workflow.info().workflow_id:
             self._count(UNKNOWN)
         elif len(self._untaken) >= MOST_UNTAKEN:
             self._count(DROPPED_FULL)
+        elif len(telling.model_dump_json()) > LONGEST_TELLING:
+            self._count(TOO_LONG)
         else:
-            self._untaken.append(telling)
+            self._untaken.append(_possible(telling, workflow.now()))
 
     @workflow.query(name=names.STATE, description="What waits, what is on its way, and what became of what was sent")
     def state(self) -> Box:
         """The messages as they stand."""
         return self._box
+
+
+def _possible(telling: Telling, now: datetime) -> Telling:
+    """A notice whose hours can be computed.
+
+    Raises:
+        ValueError: no clock shows its times.
+        LookupError: there is no such time zone.
+    """
+    next_allowed(now, telling.quiet, telling.timezone)
+    if telling.digest is not None:
+        next_at(now, telling.digest, telling.quiet, telling.timezone)
+    return telling

@@ -72,7 +72,9 @@ class ParallelRun(SpokenTo):
                 self._something = True
             elif self._state.status == "running":
                 await self._go_on()
-            if self._long_enough() and self._going is None and self._state.status == "running":
+            if self._long_enough() and self._state.status == "running":
+                if self._going is not None:  # the next run asks for the same comparison, which goes on by itself
+                    self._going.cancel()
                 workflow.continue_as_new(self._next())
         if self._going is not None:
             self._going.cancel()
@@ -107,7 +109,8 @@ class ParallelRun(SpokenTo):
                 lambda: (
                     bool(self._unheard)
                     or self._state.status != "running"
-                    or (self._long_enough() if self._going is None else self._going.done())
+                    or self._long_enough()
+                    or (self._going is not None and self._going.done())
                 ),
                 timeout=left if self._going is None else None,
                 timeout_summary="Until the next day is compared",

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, ClassVar
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
@@ -20,8 +21,9 @@ with workflow.unsafe.imports_passed_through():
     from domain.refusals import Refusal
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.hearing import Counting, heard, is_long_enough
+    from workflows.hearing import FAILED, Counting, heard, is_long_enough
     from workflows.proof import AT_ONCE, verify
+    from workflows.steps import LOOK_AGAIN, cause_of
 
 KEPT = 300
 """Outcomes of messages that are kept."""
@@ -30,6 +32,8 @@ WRITTEN_DOWN = 20
 """Messages without proof that are written to the audit in one run; of more only their number is kept."""
 UNPROVED = "unproved"
 REPEATED = "repeated"
+UNCHECKED = "unchecked"
+"""Counted: how often messages could not be checked, and waited."""
 DROPPED_FULL = "full"
 
 
@@ -94,12 +98,33 @@ class SpokenTo(Counting):
 
     async def _hear_some(self) -> None:
         """Take the next messages up, each once; they wait until all of them are done with."""
-        messages = await self._proved()
         self._something = True
+        try:
+            messages = await self._proved()
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            await self._wait_for_proof(error)
+            return
         for message, said in messages:
             if not self._was_heard(said):
-                await self._take(message, said)
+                await self._take_safely(message, said)
         self._done_with(messages)
+
+    async def _wait_for_proof(self, error: ActivityError) -> None:
+        """What people said waits: that it cannot be checked neither ends the run nor loses a word."""
+        workflow.logger.error("messages of people cannot be checked: %s", ": ".join(cause_of(error)))
+        self._count(UNCHECKED)
+        await workflow.sleep(LOOK_AGAIN, summary="Until the messages of people are checked again")
+
+    async def _take_safely(self, message: SignedMessage, said: VerifiedMessage) -> None:
+        """Do what a message says; one that cannot be taken stands in nobody's way."""
+        try:
+            await self._take(message, said)
+        except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+            workflow.logger.exception("a message could not be taken")
+            self._count(FAILED)
+            self._answer(said, Refusal.BAD_ARGUMENT, f"it could not be taken: {error}")
 
     async def _take(self, message: SignedMessage, said: VerifiedMessage) -> None:
         """Do what a message says, or refuse it; what becomes of it is kept by ``_answer``."""
