@@ -282,6 +282,30 @@ async def test_a_confirmation_in_doubt_is_not_posted_again(work: Work) -> None:
     assert len(after) == len(before)
 
 
+async def test_an_order_is_confirmed_with_the_step_that_makes_it(work: Work) -> None:
+    create = (await prepared(work, [p100()])).model_copy(update={"confirm": True})
+    made = await work.run(work.finance.create_order, create)
+    assert made.confirmation is not None and not made.confirmation.beyond
+    assert made.confirmation.confirmation_number == f"{made.order_number}-1"
+    again = await work.run(work.finance.create_order, create, attempt=2)
+    assert again.found and again.confirmation is not None, "an earlier try made and confirmed it"
+
+
+@pytest.mark.parametrize(
+    "fault", [{"drop": "before"}, {"drop": "after"}, {"status": 503}, {"status": 400}], ids=lambda fault: str(fault)
+)
+async def test_an_order_whose_confirmation_fails_is_made_all_the_same_and_confirmed_by_a_step_of_its_own(
+    work: Work, fault: dict[str, Any]
+) -> None:
+    create = (await prepared(work, [p100()])).model_copy(update={"confirm": True})
+    await work.clients.fault("finance", "POST", "confirm", **fault)
+    made = await work.run(work.finance.create_order, create)
+    assert (made.confirmation, made.found) == (None, False)
+    confirm = ask_for.ConfirmOrder(company="usmf", order_number=made.order_number, probe=True)
+    said = await work.run(work.finance.confirm_order, confirm)
+    assert (bool(said.confirmation_number), said.beyond) == (True, "")
+
+
 async def test_an_order_that_was_cancelled_in_finance_before_it_was_confirmed_needs_no_confirmation(work: Work) -> None:
     create = await prepared(work, [p100()])
     created = await work.run(work.finance.create_order, create)

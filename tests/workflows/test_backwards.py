@@ -98,7 +98,7 @@ async def test_a_remainder_cancelled_in_finance_is_told_to_sales_and_closes_the_
     await stage.finance(FinanceEventKind.INVOICE_POSTED, "I")
     view = await ended(stage)
     assert (view.ending, view.order_status, view.exceptions) == (Ending.CLOSED, "closed_short", ())
-    assert last(world, "record_payment").order_paid
+    assert last(world, "record_invoice").order_paid, "paid by the time it was shown"
     assert "closed short: 4 cancelled" in " ".join(await texts(stage))
 
 
@@ -134,7 +134,8 @@ async def test_a_return_and_its_credit_note_are_waited_for_and_shown(stage: Stag
         await stage.finance(CHANGED, "goods came back (RO-1)")
     view = await until(stage, waits_for(WaitingFor.INVOICE))
     assert "came back" in view.explanation.text
-    await until(stage, lambda view: world.names().count("record_shipment") == 2)
+    assert last(world, "record_invoice").shipment.slips == ("S",), "shown with the invoice that came with it"
+    await until(stage, lambda view: world.names().count("record_shipment") == 1)
     assert last(world, "record_shipment").returned == ("R",)
     note = credit_note("C", 2, "-209")
     world.billing = holding(held(10, 0), slips=slips, documents=(invoice("I", 10, "0"), note))
