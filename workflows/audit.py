@@ -31,6 +31,8 @@ DELIVERY_ATTEMPT = timedelta(seconds=30)
 DELIVERY_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=5), backoff_coefficient=2, maximum_interval=timedelta(minutes=10)
 )
+DELIVERY_REST = timedelta(minutes=10)
+"""How long delivery rests where the store's answer was not one to try again at once."""
 LAST = Priority(priority_key=5)
 
 
@@ -172,15 +174,24 @@ class AuditDelivery:
 
     @workflow.run
     async def run(self, outbox: Outbox) -> AuditReceipt:
-        """Try until the store has everything; the last receipt."""
+        """Try until the store has everything, whatever it answers meanwhile; the last receipt."""
         receipt = AuditReceipt(through=0)
         while outbox.pending:
-            receipt = await workflow.execute_activity_method(
-                AuditActivities.record_audit,
-                outbox.batch(),
-                start_to_close_timeout=DELIVERY_ATTEMPT,
-                retry_policy=DELIVERY_RETRY,
-                summary=_stored(outbox.batch()),
-            )
-            outbox = outbox.acknowledged(receipt)
+            try:
+                receipt = await workflow.execute_activity_method(
+                    AuditActivities.record_audit,
+                    outbox.batch(),
+                    start_to_close_timeout=DELIVERY_ATTEMPT,
+                    retry_policy=DELIVERY_RETRY,
+                    summary=_stored(outbox.batch()),
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.error("audit records are not stored yet: %s", error.cause)
+                await workflow.sleep(DELIVERY_REST, summary="Try the audit store again")
+            else:
+                outbox = outbox.acknowledged(receipt)
+            if outbox.pending and workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(outbox)
         return receipt

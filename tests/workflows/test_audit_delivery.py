@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.client import WorkflowExecution
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -18,13 +19,26 @@ from tests.deadlines import PATIENCE
 
 with workflow.unsafe.imports_passed_through():
     from activities.audit import AuditDesk
-    from domain.audit import BATCH, FULL, AuditKind, AuditRecord, Outbox
+    from domain.audit import BATCH, FULL, AuditBatch, AuditKind, AuditReceipt, AuditRecord, Outbox
     from domain.people import Person
     from domain.record import Record
     from ledger.opening import Ledger
     from runs import names
     from workers.worker import workflow_runner
     from workflows.audit import AuditDelivery, Trail
+
+
+def happened(deal_id: str, at: datetime) -> AuditRecord:
+    """Something that happened in a deal."""
+    return AuditRecord(
+        record_id="",
+        company="usmf",
+        deal_id=deal_id,
+        kind=AuditKind.TRANSITION,
+        event="Happened",
+        at=at,
+        actor=Person(oid="oid-1", name="Mona"),
+    )
 
 
 class Story(Record):
@@ -52,15 +66,7 @@ class AuditedDeal:
         left: list[int] = []
         for chapter in story.chapters:
             for _ in range(chapter):
-                record = AuditRecord(
-                    record_id="",
-                    company="usmf",
-                    deal_id=workflow.info().workflow_id,
-                    kind=AuditKind.TRANSITION,
-                    event="Happened",
-                    at=workflow.now(),
-                    actor=Person(oid="oid-1", name="Mona"),
-                )
+                record = happened(workflow.info().workflow_id, workflow.now())
                 self.outbox = self.outbox.add(record, run_id=workflow.info().run_id)
             with trail.at_rest(lambda: False):
                 await workflow.sleep(timedelta(seconds=2))
@@ -162,3 +168,35 @@ async def test_what_grows_too_much_while_the_store_is_away_leaves_the_deal(
 def test_a_rest_is_over_when_its_time_has_come() -> None:
     now = datetime(2026, 11, 26, tzinfo=UTC)
     assert not Outbox().unanswered(now).due(now + timedelta(days=1)), "nothing is pending"
+
+
+async def test_a_delivery_outlives_an_answer_that_is_not_to_be_tried_again(
+    environment: WorkflowEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: it failed, and with it the only copy of the records."""
+    monkeypatch.setattr("workflows.audit.DELIVERY_REST", timedelta(seconds=1))
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    desk, refused = AuditDesk(Ledger(url)), []
+
+    @activity.defn(name="record_audit")
+    async def record_audit(batch: AuditBatch) -> AuditReceipt:
+        if not refused:
+            refused.append(len(batch.records))
+            raise ApplicationError("the key of its seal is not here", type="PayloadRefused", non_retryable=True)
+        return await desk.record_audit(batch)
+
+    outbox = Outbox()
+    for _ in range(3):
+        outbox = outbox.add(happened("q2c/usmf/Q-1", datetime.now(UTC)), run_id="run")
+    queue = f"audit-{uuid.uuid4().hex[:8]}"
+    async with Worker(
+        environment.client,
+        task_queue=queue,
+        workflows=[AuditDelivery],
+        activities=[record_audit],
+        workflow_runner=workflow_runner(),
+    ):
+        delivery_id = f"audit/usmf/{uuid.uuid4().hex[:8]}"
+        receipt = await environment.client.execute_workflow(AuditDelivery.run, outbox, id=delivery_id, task_queue=queue)
+    assert (refused, receipt.through) == ([3], 3)
+    assert await stored(url) == [1, 2, 3]
