@@ -49,15 +49,15 @@ async def test_a_run_of_other_code_does_not_replay() -> None:
 CARELESS = {
     "an added wait": (
         "quote_to_cash/order.py",
-        "        confirmation = await self._steps.run(",
-        "        await workflow.sleep(5)\n        confirmation = await self._steps.run(",
+        "        recorded = await self._steps.run(",
+        "        await workflow.sleep(5)\n        recorded = await self._steps.run(",
     ),
     "a shorter limit": ("steps.py", "START_TO_CLOSE = timedelta(seconds=45)", "START_TO_CLOSE = timedelta(seconds=5)"),
     "under a patch": (
         "quote_to_cash/order.py",
-        "        confirmation = await self._steps.run(",
+        "        recorded = await self._steps.run(",
         '        if workflow.patched("wait"):\n            await workflow.sleep(5)\n'
-        "        confirmation = await self._steps.run(",
+        "        recorded = await self._steps.run(",
     ),
 }
 """Changes of a workflow: the file, what stands in it, what comes in its place."""
