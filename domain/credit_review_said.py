@@ -102,7 +102,7 @@ class CreditReviewStart(Record):
     """Whose ledgers; the rest is what the run before it held (set when it continues as new)."""
 
     company: str = Field(description="Legal entity, lower case")
-    timezone: str = "UTC"
+    timezone: str = Field(description="IANA name: its nights are those of the company")
     view: CreditReviewView | None = None
     outcomes: tuple[Outcome, ...] = ()
     heard: tuple[HeardMessage, ...] = ()

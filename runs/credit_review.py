@@ -74,8 +74,16 @@ class CreditReviews:
         except NotFound:
             return CreditReviewView(company=company)
 
-    async def tell(self, company: str, message: SignedMessage) -> Outcome | None:
-        """Pass on what a person signed; what became of it, None where it is not known within five seconds.
+    async def tell(self, company: str, message: SignedMessage, *, timezone: str) -> Outcome | None:
+        """Pass on what a person signed; the company's review begins to run where it does not yet.
+
+        Args:
+            company: legal entity, lower case.
+            message: what was signed.
+            timezone: of the company, IANA name.
+
+        Returns:
+            What became of it; None where it is recorded and not known within five seconds.
 
         Raises:
             NoAnswer: Temporal is down and nothing was recorded.
@@ -84,7 +92,7 @@ class CreditReviews:
         await begin_or_tell(
             self._client,
             names.CREDIT_REVIEW,
-            CreditReviewStart(company=company),
+            CreditReviewStart(company=company, timezone=timezone),
             workflow_id,
             names.COMMAND,
             message,

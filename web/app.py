@@ -248,7 +248,7 @@ def _beside_deals(
         LateDeals(access, AfterEndDesk(client), decisions),
         Accounts(access, CollectionsDesk(client, _cursor_key(config)), decisions, config.letter_font_file),
         BulkRuns(access, search, BulkDesk(client), decisions),
-        CreditReviewing(access, CreditReviews(client), decisions),
+        CreditReviewing(access, CreditReviews(client), decisions, config.policy),
         MapChanges(
             access,
             MapDesk(ledger, access.map_changes) if ledger else None,

@@ -8,6 +8,7 @@ from typing import Any
 from domain.credit_review_said import REBUILD_CREDIT, CreditReviewView, said_to_review
 from domain.messages import Outcome
 from domain.people import Person
+from domain.policy import Policy, PolicyError
 from domain.refusals import Refusal
 from domain.rights import Action
 from runs import names
@@ -24,8 +25,12 @@ from web.saying import Saying
 class CreditReviewing:
     """Reviews of credit ledgers, as the API shows and asks for them."""
 
-    def __init__(self, access: Access, reviews: CreditReviews, decisions: Decisions) -> None:
-        """Ask ``reviews``, as far as ``access`` allows; limited, signed and refused as ``decisions`` does."""
+    def __init__(self, access: Access, reviews: CreditReviews, decisions: Decisions, policy: Policy) -> None:
+        """Ask ``reviews``, as far as ``access`` allows; limited, signed and refused as ``decisions`` does.
+
+        ``policy`` knows the companies, and their time zones.
+        """
+        self._policy = policy
         self._access = access
         self._reviews = reviews
         self._decisions = decisions
@@ -60,4 +65,8 @@ class CreditReviewing:
         verdict = said_to_review(saying.verified(datetime.now(UTC)))
         if verdict.code is not None:
             raise saying.refused(verdict.code, in_words(verdict.detail))
-        return await saying.send(lambda message: self._reviews.tell(company, message))
+        try:
+            timezone = self._policy.calendar(company).timezone
+        except PolicyError:  # a review of no company of ours would run for ever
+            raise Problem(Refusal.NOT_FOUND) from None
+        return await saying.send(lambda message: self._reviews.tell(company, message, timezone=timezone))

@@ -7,6 +7,10 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from temporalio.service import RPCError
 
 from domain.messages import LedgerNote
 from runs import names
@@ -53,3 +57,12 @@ async def test_a_ledger_that_lost_a_deal_is_found_and_rebuilt_by_an_operator_alo
     code, said = await rebuilt(stack, tmp_path, "otto", deal, "--dry-run")
     assert code == 0, said
     assert_sound(deal)
+
+
+async def test_a_company_that_is_none_has_no_review(stack: Stack) -> None:
+    """Nobody's roles reach it, so that no run begins that would go on for ever."""
+    words = {"customer": "", "dry_run": True, "reason": "checked", "message_id": str(uuid4())}
+    assert stack.person("otto").post("/credit/none/rebuild", words).status == 403
+    client = await stack.temporal()
+    with pytest.raises(RPCError):
+        await client.get_workflow_handle(names.credit_review_id("none")).describe()

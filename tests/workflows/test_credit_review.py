@@ -85,7 +85,7 @@ class Company:
     async def say(self, person: Person, **args: str) -> Outcome | None:
         rest = ";".join(f"{name}={value}" for name, value in args.items())
         message = SignedMessage(message_id=str(uuid.uuid4()), token=f"{person.oid}|rebuild_credit|{rest}")
-        return await self.reviews.tell("usmf", message)
+        return await self.reviews.tell("usmf", message, timezone="America/New_York")
 
     async def begin(self) -> None:
         await self.client.start_workflow(

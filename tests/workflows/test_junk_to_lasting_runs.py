@@ -92,7 +92,7 @@ KINDS: Sequence[Kind] = (
     ),
     Kind(AfterEnd, names.AFTER_END, AfterEndStart(company="usmf"), ((names.REPORT_UNCLAIMED, _report),)),
     Kind(CompanyDelegations, names.DELEGATIONS, DelegationsStart(company="usmf")),
-    Kind(CreditReview, names.CREDIT_REVIEW, CreditReviewStart(company="usmf")),
+    Kind(CreditReview, names.CREDIT_REVIEW, CreditReviewStart(company="usmf", timezone="UTC")),
     Kind(
         ParallelRun,
         names.PARALLEL,

@@ -241,7 +241,7 @@ async def test_a_word_that_cannot_be_checked_waits_and_ends_no_run(
     reviewed: list[Callable[..., Any]] = [work.find_ledgers, work.tell_differences, work.review_ledgers]
     finance = Worker(environment.client, task_queue=names.FINANCE_QUEUE, activities=reviewed)
     async with workers_of(environment, world, CreditReview, doubtful.verify_messages), finance:
-        run = await begin(environment, names.CREDIT_REVIEW, CreditReviewStart(company="usmf"))
+        run = await begin(environment, names.CREDIT_REVIEW, CreditReviewStart(company="usmf", timezone="UTC"))
         became = await said(run, f"{OTTO.oid}|rebuild_credit|reason=look;dry_run=true")
         assert became.accepted, became
         assert await run.query(names.TALLY) == {spoken.UNCHECKED: 3}
@@ -275,7 +275,7 @@ async def test_a_word_that_cannot_be_taken_is_answered_and_the_next_one_heard(
 
     monkeypatch.setattr(CreditReview, "_take", fails)
     async with workers_of(environment, world, CreditReview):
-        run = await begin(environment, names.CREDIT_REVIEW, CreditReviewStart(company="usmf"))
+        run = await begin(environment, names.CREDIT_REVIEW, CreditReviewStart(company="usmf", timezone="UTC"))
         became = await said(run, f"{OTTO.oid}|broken|")
         assert (became.code, became.detail) == ("BAD_ARGUMENT", "it could not be taken: broken for the test")
         assert (await said(run, "nobody signed this")).code == "UNAUTHENTICATED"
@@ -412,7 +412,9 @@ async def test_a_night_that_came_while_the_run_went_on_as_a_new_one_is_made_up_f
     finance = Worker(environment.client, task_queue=names.FINANCE_QUEUE, activities=reviewed)
     view = CreditReviewView(company="usmf", next_at=datetime.now(UTC) - timedelta(seconds=1))
     async with workers_of(environment, world, CreditReview), finance:
-        run = await begin(environment, names.CREDIT_REVIEW, CreditReviewStart(company="usmf", view=view))
+        run = await begin(
+            environment, names.CREDIT_REVIEW, CreditReviewStart(company="usmf", timezone="UTC", view=view)
+        )
 
         async def compared() -> bool:
             shown = CreditReviewView.model_validate(await run.query(names.STATE))
