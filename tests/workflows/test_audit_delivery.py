@@ -176,7 +176,8 @@ async def test_a_delivery_outlives_an_answer_that_is_not_to_be_tried_again(
     """Before: it failed, and with it the only copy of the records."""
     monkeypatch.setattr("workflows.audit.DELIVERY_REST", timedelta(seconds=1))
     url = f"sqlite:///{tmp_path}/ledger.db"
-    desk, refused = AuditDesk(Ledger(url)), []
+    desk = AuditDesk(Ledger(url))
+    refused: list[int] = []
 
     @activity.defn(name="record_audit")
     async def record_audit(batch: AuditBatch) -> AuditReceipt:
