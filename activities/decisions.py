@@ -90,9 +90,8 @@ class SignedDecisionActivities(DecisionActivities):
         meanwhile to no effect: it holds for one workflow and one message id only.
         """
         said = tuple(self._verified(message, proofs) for message in proofs.messages)
-        return Verified(
-            said=said, delegations=await self._delegations(proofs.company) if proofs.with_delegations else None
-        )
+        delegations = await self._delegations(proofs.company) if proofs.with_delegations else None
+        return Verified(said=said, delegations=delegations)
 
     async def _delegations(self, company: str) -> Delegations | None:
         """Who stands in for whom; None where it cannot be read now: then it is a step of its own, which tries again."""

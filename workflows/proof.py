@@ -34,9 +34,8 @@ async def verify(
         company: legal entity of these workflows, lower case.
         counted: they were checked when they came, and counted: that they have expired since changes nothing.
     """
-    return (
-        await _checked(Proofs(messages=tuple(messages), audiences=audiences, company=company, counted=counted))
-    ).said
+    proofs = Proofs(messages=tuple(messages), audiences=audiences, company=company, counted=counted)
+    return (await _checked(proofs)).said
 
 
 async def verify_before_asking(
