@@ -16,6 +16,8 @@ from domain.approvals import BusinessHours
 _MICROSECONDS_PER_HOUR: Final = 3_600_000_000
 _LONGEST_SEARCH: Final = 3_660
 """Days after which a calendar without a working day is given up: ten years."""
+_LAST_DAY: Final = date(9999, 12, 29)
+"""What ends later ends then: an hour and a time zone can still be added."""
 
 
 class NoWorkingTime(ValueError):
@@ -92,8 +94,9 @@ def end_of_day(day: date, timezone: str) -> datetime:
     """The last millisecond of a day in a time zone (23:59:59.999 local), in UTC.
 
     Where that moment comes twice because clocks go back at midnight, it is the later one: the day is not over before.
+    Of the last two days of the year 9999, as a form may hold them for "never", it is the end of the day before them.
     """
-    local = datetime.combine(day, time(23, 59, 59, 999_000), ZoneInfo(timezone)).replace(fold=1)
+    local = datetime.combine(min(day, _LAST_DAY), time(23, 59, 59, 999_000), ZoneInfo(timezone)).replace(fold=1)
     return local.astimezone(UTC)
 
 

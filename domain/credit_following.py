@@ -82,6 +82,6 @@ def next_look(state: DealState, looked_at: datetime) -> datetime:
     """
     due = looked_at + LOOK_AGAIN
     release = state.release
-    if state.credit is CreditStatus.RELEASED and release is not None and release.valid_until >= looked_at:
-        due = min(due, release.valid_until + timedelta(seconds=1))
+    if state.credit is CreditStatus.RELEASED and release is not None and looked_at <= release.valid_until < due:
+        return release.valid_until + timedelta(seconds=1)
     return due

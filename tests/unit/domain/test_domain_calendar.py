@@ -107,3 +107,12 @@ def test_a_day_ends_where_its_company_is(day: date, timezone: str, instant: date
     assert end_of_day(day, timezone) == instant
     assert local_date(instant, timezone) == day
     assert local_date(instant + timedelta(milliseconds=1), timezone) > day
+
+
+@pytest.mark.parametrize("timezone", ["Pacific/Pago_Pago", "America/New_York", "UTC", "Pacific/Kiritimati"])
+def test_a_day_for_ever_ends_where_an_hour_and_a_time_zone_can_still_be_added(timezone: str) -> None:
+    days = [date.max - timedelta(days=back) for back in (400, 3, 2, 1, 0)]
+    ends = [end_of_day(day, timezone) for day in days]
+    assert ends == sorted(ends)
+    assert local_date(ends[0], timezone) == days[0]
+    assert local_date(ends[-1] + timedelta(hours=10), timezone) >= days[1]
