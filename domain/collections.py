@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from domain.dunning import DunningLevel, DunningPlan, LetterKind
 from domain.heard import HeardMessage
@@ -33,9 +33,15 @@ MOST_TOLD: Final = 50
 """Invoices that one message of a deal tells."""
 LONGEST_NUMBER: Final = 60
 LONGEST_REASON: Final = 1_000
+_LONGEST_KEPT: Final = 300
 _NONE: Final = Decimal(0)
 
 Short = Annotated[str, Field(max_length=LONGEST_NUMBER)]
+_Why = Annotated[
+    str,
+    AfterValidator(lambda reason: reason[:_LONGEST_KEPT]),
+    Field(description="Its first 300 characters: every invoice may keep three; whole in the history and the audit"),
+]
 
 
 class PausedBy(StrEnum):
@@ -50,7 +56,7 @@ class Dispute(Record):
     """That the customer contests an invoice, or part of it."""
 
     amount: Decimal = Field(description="What is contested, in the invoice's currency")
-    reason: str
+    reason: _Why
     by: Person
     on: date = Field(description="In the calendar of the company")
 
@@ -60,7 +66,7 @@ class Promise(Record):
 
     amount: Decimal = Field(description="In the invoice's currency")
     until: date = Field(description="This day included, in the calendar of the company")
-    reason: str = ""
+    reason: _Why = ""
     by: Person
     on: date
 
@@ -69,7 +75,7 @@ class Rest(Record):
     """That somebody has an invoice, or the whole account, rest until a day, e.g. for a payment that is on its way."""
 
     until: date = Field(description="This day included, in the calendar of the company")
-    reason: str
+    reason: _Why
     by: Person
     on: date
 

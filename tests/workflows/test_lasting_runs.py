@@ -26,9 +26,14 @@ from domain.after_end_book import Book
 from domain.after_end_start import AfterEndStart
 from domain.bulk import Bulk, BulkItem, BulkQuery, BulkStart, ItemStatus
 from domain.collections import (
+    MOST_INVOICES,
     Account,
+    Dispute,
     Letter,
     LetterLine,
+    Promise,
+    Rest,
+    WatchedInvoice,
 )
 from domain.credit_review_said import CreditReviewStart, CreditReviewView
 from domain.delegation_start import DelegationsStart
@@ -372,11 +377,20 @@ def test_an_account_and_the_exceptions_after_the_end_fit_one_payload_however_muc
     about = {"on": now.date(), "company": "usmf", "account": "C-1", "customer_name": "ж" * 200, "level": "first"}
     more = {"kind": PLAN.levels[0].letter, "currency": "USD", "demanded": Decimal(1), "policy": "p"}
     letters = tuple(Letter(n=n, lines=(line,) * 100, **about, **more) for n in range(1, 25))
-    account = account.model_copy(update={"letters": letters})
+    said = {"reason": "ж" * 1_000, "by": OTTO, "on": now.date()}
+    pauses = {
+        "dispute": Dispute(amount=Decimal(1), **said),
+        "promise": Promise(amount=Decimal(1), until=now.date(), **said),
+        "rest": Rest(until=now.date(), **said),
+    }
+    money = {"currency": "USD", "total": Decimal(1), "open_amount": Decimal(1)}
+    watched = {"due_on": now.date(), "as_of": now, "order_number": "O" * 60, "quote_number": "Q" * 100, "owner": OTTO}
+    invoices = tuple(WatchedInvoice(number=f"{n:060}", **money, **watched, **pauses) for n in range(MOST_INVOICES))
+    account = account.model_copy(update={"letters": letters, "invoices": invoices})
     carried = collections._carried(account)
     assert len(account.model_dump_json().encode()) > collections.MOST_BYTES
     assert len(carried.model_dump_json().encode()) <= collections.MOST_BYTES
-    assert carried.letters[-1] == letters[-1] and carried.history[-1] == account.history[-1]
+    assert carried.invoices == invoices and carried.history[-1] == account.history[-1]
     assert collections._carried(carried) == carried
 
     book = Book("usmf")
