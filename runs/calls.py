@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -28,7 +29,13 @@ from runs.codec_keys import KeyMissing
 from runs.names import ASK_AGAIN
 
 BACKGROUND = Priority(priority_key=5)
-"""Of what no deal waits for."""
+"""Of what no deal waits for, and belongs to no company."""
+
+
+def background(company: str) -> Priority:
+    """Of what no deal of a company waits for: the company shares the queues with others as its deals do."""
+    return replace(BACKGROUND, fairness_key=company)
+
 
 T = TypeVar("T")
 

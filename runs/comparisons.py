@@ -26,7 +26,7 @@ from domain.entities.comparison_run import CompareStart
 from domain.entities.comparison_view import ComparisonView
 from domain.entities.initial import InitialStart
 from runs import attributes, names, query
-from runs.calls import BACKGROUND, NotFound, Unreadable, answer, ask, listed, rejected
+from runs.calls import NotFound, Unreadable, answer, ask, background, listed, rejected
 from runs.codec import Addressed, start_of
 
 View = TypeVar("View")
@@ -101,7 +101,7 @@ class Comparisons:
                 Addressed(start_of(names.COMPARISON), start),
                 id=names.nightly_id(start.entity, start.company),
                 task_queue=names.DEAL_QUEUE,
-                priority=BACKGROUND,
+                priority=background(start.company),
                 execution_timeout=LONGEST,
                 static_summary=f"{start.entity} of {start.company.upper()} in both systems, every night",
                 typed_search_attributes=attributes.typed({attributes.COMPANY: start.company}),
@@ -150,7 +150,7 @@ async def begun(
         id=workflow_id,
         task_queue=names.DEAL_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        priority=BACKGROUND,
+        priority=background(start.company),
         execution_timeout=LONGEST,
         static_summary=summary,
         search_attributes=attributes.typed({attributes.COMPANY: start.company}),

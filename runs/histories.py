@@ -7,7 +7,7 @@ from temporalio.client import Client
 from domain.entities.history_run import HistoryStart, HistoryView
 from domain.messages import Outcome, SignedMessage
 from runs import names, outcomes
-from runs.calls import BACKGROUND, ask
+from runs.calls import ask, background
 
 
 class Histories:
@@ -47,7 +47,7 @@ class Histories:
             message,
             begins=begins,
             company=start.company,
-            priority=BACKGROUND,
+            priority=background(start.company),
             what=what,
         )
 

@@ -13,7 +13,7 @@ from domain.entities.initial import InitialStart, InitialView, Writers, WritersS
 from domain.entities.initial_run import InitialRunStart, InitialRunView
 from domain.messages import Outcome, SignedMessage
 from runs import attributes, names, outcomes, query
-from runs.calls import BACKGROUND, Unreadable, answer, ask, goes_on, rejected
+from runs.calls import BACKGROUND, Unreadable, answer, ask, background, goes_on, rejected
 from runs.comparisons import begun, ended, reason
 
 MOST_LISTED = 50
@@ -124,7 +124,7 @@ class Initials:
             message,
             begins=begins,
             company=start.company,
-            priority=BACKGROUND,
+            priority=background(start.company),
             what=what,
         )
 

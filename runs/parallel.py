@@ -9,7 +9,7 @@ from temporalio.service import RPCError
 from domain.entities.parallel_run import ParallelStart, ParallelView
 from domain.messages import Outcome, SignedMessage
 from runs import attributes, names, outcomes
-from runs.calls import BACKGROUND, NotFound, answer, ask, rejected
+from runs.calls import NotFound, answer, ask, background, rejected
 
 
 class ParallelRuns:
@@ -32,7 +32,7 @@ class ParallelRuns:
             id=names.parallel_id(company),
             task_queue=names.DEAL_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            priority=BACKGROUND,
+            priority=background(company),
             static_summary=_called(company),
             search_attributes=attributes.typed({attributes.COMPANY: company}),
         )

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from cachetools import TTLCache
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import Priority
 from temporalio.service import RPCError
 
 from domain.approvals import ApprovalRequest
@@ -26,6 +27,7 @@ from runs import names
 from runs.calls import NoAnswer, NotFound, Unreadable, answer
 
 R = TypeVar("R", bound=Record)
+Asked = ReviewRequest | OrderLinesRequest | PreviewRequest
 
 PATIENCE_SECONDS = 10.0
 PAGE_LINES = 100
@@ -124,7 +126,7 @@ class Reviews:
         summary = f"Lines of {request.quote_number} for an approver"
         return await self._begun(names.QUOTE_REVIEW, wanted, ReviewLines, run_id, summary)
 
-    async def _begun(self, workflow: str, request: Record, result: type[R], run_id: str, summary: str) -> R:
+    async def _begun(self, workflow: str, request: Asked, result: type[R], run_id: str, summary: str) -> R:
         """Run a review for somebody who waits for it. Raises what the client of Temporal does."""
         found: R = await self._client.execute_workflow(
             workflow,
@@ -132,6 +134,7 @@ class Reviews:
             id=run_id,
             task_queue=names.DEAL_QUEUE,
             result_type=result,
+            priority=Priority(fairness_key=request.company),
             # Nobody waits longer, so it must not go on for longer.
             execution_timeout=timedelta(seconds=2 * PATIENCE_SECONDS),
             static_summary=summary,

@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 from domain.messages import SalesEvent
 from domain.shadow import OF_EVENT
 from runs import attributes, names
-from runs.calls import BACKGROUND, answer, rejected
+from runs.calls import answer, background, rejected
 
 
 class Shadows:
@@ -36,7 +36,7 @@ class Shadows:
             task_queue=names.DEAL_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            priority=BACKGROUND,
+            priority=background(event.company),
             static_summary=f"Quote {event.quote_number} of {event.company.upper()} in shadow mode: {event.kind}",
             search_attributes=attributes.typed({attributes.COMPANY: event.company}),
         )

@@ -7,7 +7,7 @@ from temporalio.client import Client
 from domain.entities.sync_run import ReplayView, SyncStart, SyncView
 from domain.messages import Outcome, SignedMessage
 from runs import names, outcomes
-from runs.calls import BACKGROUND, ask, goes_on
+from runs.calls import ask, background, goes_on
 
 
 class Syncs:
@@ -62,7 +62,7 @@ class Syncs:
             message,
             begins=begins,
             company=start.company,
-            priority=BACKGROUND,
+            priority=background(start.company),
             what=what,
         )
 

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from temporalio.client import WorkflowHandle
-from temporalio.testing import WorkflowEnvironment
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.feed_signatures import RouteFinance, SweepFinance
+from activities.finance_feed import FinanceFeedWork
+from activities.late_reports import LateReports
 from domain.digest import Digest
 from domain.feeds import MOST_WAITING, DocumentKind, FeedCursor, FeedStart
 from domain.messages import FinanceEventKind
 from dynamics.core.errors import Refused, System
+from dynamics.finance.client import Finance
 from dynamics.finance.records import Transaction
 from dynamics.finance.swept import CancelledOrder, OpenInvoice
 from runs import names
-from tests.workflows.feed_world import FeedWorld, eventually, told, unrouted, until, view
+from runs.after_end import AfterEndDesk
+from runs.lookup import Lookup
+from tests.workflows.feed_world import POLICY, FeedWorld, eventually, told, unrouted, until, view
 from tests.workflows.task_time import MOST_SECONDS, Metered
 from workflows.feeds import FinanceFeed
 
@@ -401,6 +409,38 @@ async def _rests(feed: WorkflowHandle[Any, Any]) -> bool:
 
 async def _fails(feed: WorkflowHandle[Any, Any]) -> bool:
     return bool((await view(feed)).failing)
+
+
+@pytest.mark.parametrize("how", ["swept", "told of"])
+async def test_a_try_that_was_killed_is_resumed_where_its_last_sign_of_life_was(feeds: FeedWorld, how: str) -> None:
+    """What is read again is not told again."""
+    feeds.deals.real = False
+    await feeds.deal(order=(order := feeds.order()))
+    posted = [feeds.finance.invoice(order, number=f"INV-{n}") for n in range(100)] if how == "swept" else []
+    events = tuple(feeds.event(order) for _ in range(100 - len(posted)))
+    desk = LateReports(feeds.deals, AfterEndDesk(feeds.client))
+    work = FinanceFeedWork(feeds.deals, Lookup(feeds.client), cast(Finance, feeds.finance), POLICY, desk)
+
+    async def tried(environment: ActivityEnvironment) -> None:
+        if posted:
+            asked = SweepFinance(company=feeds.company, marks={}, told="", waiting="", room=1_000)
+            await environment.run(work.sweep_finance, asked)
+        else:
+            await environment.run(work.route_finance, RouteFinance(company=feeds.company, events=events))
+
+    beats: list[Any] = []
+    first, second = ActivityEnvironment(), ActivityEnvironment()
+    first.on_heartbeat = lambda *details: beats.append(details)
+    feeds.deals.fail_after = 60
+    with pytest.raises(ApplicationError, match="Temporal"):
+        await tried(first)
+    assert len(feeds.deals.told) == 60
+
+    feeds.deals.fail_after = None
+    second.info = replace(second.info, heartbeat_details=beats[-1])
+    await tried(second)
+
+    assert len(feeds.deals.told) == len(set(feeds.deals.told)) == 100
 
 
 async def test_three_thousand_events_while_no_worker_ran_are_taken_in_short_tasks(feeds: FeedWorld) -> None:

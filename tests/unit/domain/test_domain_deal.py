@@ -198,6 +198,16 @@ def test_resubmitting_the_same_content_leaves_the_approval_as_it_is() -> None:
     assert (state.quote, state.approved_hash, state.resubmitted) == (QuoteStatus.APPROVED, "h0", False)
 
 
+def test_a_reading_nobody_asks_for_any_more_leaves_what_was_decided_whatever_it_shows() -> None:
+    state = put(
+        new_deal(), facts.Assessed(assessment=assessment(), asked="q"), facts.Submitted(revision=0, quote_id="q")
+    )
+    found = assessment(steps=(STEP,), content="h1").model_copy(update={"stale": "the quote is closed"})
+    after = put(state, facts.Assessed(assessment=found, asked="q"))
+    assert (after.quote, after.approved_hash, after.resubmitted) == (QuoteStatus.APPROVED, "h0", False)
+    assert after.assessment == state.assessment
+
+
 def test_resubmitting_other_content_needs_approval_anew() -> None:
     state = put(
         new_deal(), facts.Assessed(assessment=assessment(), asked="q"), facts.Submitted(revision=0, quote_id="q")
