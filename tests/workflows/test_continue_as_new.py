@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
+from domain.approval_start import ApprovalCheckpoint
 from domain.approvals import ApprovalState, ApprovalStatus
 from domain.causes import Cause
 from domain.messages import FinanceEventKind, SalesEventKind, SignedMessage
@@ -29,6 +30,7 @@ from tests.workflows.conftest import Stage, World, at_work, dev_server, queues_o
 from tests.workflows.trusting import CARL, MONA, OTTO
 from workflows.quote_to_cash import steps
 from workflows.quote_to_cash.background import Background, Part, Work
+from workflows.quote_to_cash.request import Request
 
 REFUSED = ApplicationError("the quote is locked", type="Refused", non_retryable=True)
 AWAY = ApplicationError("503", type="Transient", non_retryable=True)
@@ -137,6 +139,35 @@ async def test_while_nobody_listens_to_an_open_request(
     assert (await outcome(stage, await stage.say(OTTO, "retry", reason="reported"))).accepted
     view = await until(stage, waits_for(WaitingFor.REP))
     assert [request.status for request in view.approvals] == [ApprovalStatus.COMPLETED]
+
+
+async def test_while_somebody_takes_the_id_of_the_open_request(
+    stage: Stage, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two runs of a deal its request does not run: another workflow may take its id, and it is asked anew."""
+    hand_over = Request.hand_over
+
+    async def taken(request: Request) -> ApprovalCheckpoint | None:
+        kept = await hand_over(request)
+        if kept is not None and workflow.info().continued_run_id is None:
+            await workflow.start_child_workflow(
+                "SomethingElse",
+                id=names.approval_id("usmf", world.quote, 1),
+                task_queue="a queue no worker polls",
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            )
+        return kept
+
+    monkeypatch.setattr(Request, "hand_over", taken)
+    world.plan = (step(1, 1, "sales_manager", MONA),)
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.APPROVAL))
+    await noise(stage)
+    view = await until(stage, lambda view: len(view.approvals) == 2)
+    assert [request.status for request in view.approvals] == [ApprovalStatus.LOST, ApprovalStatus.PENDING]
+    assert "its id was taken" in view.approvals[0].text
+    await stage.decide(2, MONA, "approve", step=1)
+    await until(stage, waits_for(WaitingFor.REP))
 
 
 async def test_while_the_customer_decides_and_the_quote_expires_all_the_same(stage: Stage, world: World) -> None:
