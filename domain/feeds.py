@@ -63,6 +63,8 @@ class Became(StrEnum):
     """There was no room to keep it. What it reports is found by a later sweep."""
     UNREADABLE = "unreadable"
     """It is no report, or one with impossible values."""
+    FAILED = "failed"
+    """It could be read and not be taken: a defect of ours, and in the log. A later sweep finds what it reports."""
 
 
 class Look(Record):

@@ -40,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote
     from runs import names
-    from workflows.hearing import is_long_enough
+    from workflows.hearing import FAILED, heard, is_long_enough
     from workflows.steps import attempt, cause_of
     from workflows.understanding import understood
 
@@ -206,8 +206,14 @@ class CreditLedger:
 
     def _catch_up(self) -> None:
         news, self._news = self._news, News()
-        if news:
+        if not news:
+            return
+        try:
             self._book, woken = news.into(self._book)
+        except Exception:  # noqa: BLE001 - the part that takes news in would end, and the ledger hear nothing any more
+            workflow.logger.exception("news could not be taken into the book")
+            self._count(FAILED)
+        else:
             self._wake.update(dict.fromkeys(woken, news.reason))
 
     # --- what deals and the intake say -----------------------------------------------------------------------------
@@ -225,26 +231,29 @@ class CreditLedger:
         return answer
 
     def _decide(self, ask: LedgerRequest) -> CreditAnswer:
-        self._catch_up()
-        facts = newest(self._facts, ask.facts)
-        now = workflow.now()
         try:
-            book, decision = reserve(
-                self._book,
-                ask.deal_id,
-                ask.order_number,
-                ask.amount,
-                self._held(ask, facts),
-                ask.terms,
-                now,
-                ask.release,
-            )
+            return self._decided(ask)
         except StaleFacts as reason:
             return CreditAnswer(decision=None, stale=str(reason))
         except (BookFull, FutureFacts) as reason:
             return CreditAnswer(decision=None, later=str(reason))
-        except (ValueError, TypeError, ArithmeticError) as error:
+        except Exception as error:  # noqa: BLE001 - what is raised here fails every task, and blocks all the deals
+            workflow.logger.warning("a question could not be decided", exc_info=True)
             return CreditAnswer(decision=None, refused=f"{type(error).__name__}: {error}"[:500])
+
+    def _decided(self, ask: LedgerRequest) -> CreditAnswer:
+        self._catch_up()
+        facts = newest(self._facts, ask.facts)
+        book, decision = reserve(
+            self._book,
+            ask.deal_id,
+            ask.order_number,
+            ask.amount,
+            self._held(ask, facts),
+            ask.terms,
+            workflow.now(),
+            ask.release,
+        )
         self._facts = facts
         self._joins(ask.group)
         if ask.follows:
@@ -265,55 +274,69 @@ class CreditLedger:
             return facts
         return facts.model_copy(update={"collections_hold": self._collections_hold})
 
-    @workflow.signal(name=names.ORDERS_HELD, description="Collections hold the customer's orders, or not any more")
-    def orders_held(self, *message: Any) -> None:
+    orders_held = heard(
+        names.ORDERS_HELD,
+        OrdersHeld,
+        lambda ledger: ledger._hold_orders,
+        "Collections hold the customer's orders, or not any more",
+    )
+    order_visible = heard(
+        names.ORDER_VISIBLE,
+        LedgerNote,
+        lambda ledger: ledger._is_visible,
+        "A deal's order is in Finance: Finance counts it now",
+    )
+    give_back = heard(names.RELEASE, LedgerNote, lambda ledger: ledger._take_back, "A deal needs no credit any more")
+    customer_changed = heard(
+        names.CUSTOMER_CHANGED,
+        CustomerChanged,
+        lambda ledger: ledger._change,
+        "A payment, a new limit or a block of the customer",
+    )
+    in_group = heard(
+        names.IN_GROUP,
+        GroupNote,
+        lambda ledger: ledger._is_in_group,
+        "The customer shares its credit limit with others",
+    )
+
+    def _hold_orders(self, held: OrdersHeld) -> None:
         """Hold the customer's new orders for what is overdue; where that is over, wake those that wait."""
         self._heard = True
-        held = understood(message, OrdersHeld)
-        if held is None:
-            self._count("unreadable")
-            return
         was, self._collections_hold = self._collections_hold, held.reason
         if was and not held.reason:
             self._changed_at = workflow.now()
             self._news.free(None)
             self._news.reason = "collections do not hold the customer's orders any more"
 
-    @workflow.signal(name=names.ORDER_VISIBLE, description="A deal's order is in Finance: Finance counts it now")
-    def order_visible(self, *message: Any) -> None:
+    def _is_visible(self, note: LedgerNote) -> None:
         """Note that Finance shows a deal's order from now on."""
-        note = self._heard_of(understood(message, LedgerNote))
-        if note is not None:
-            self._news.visible.setdefault(note.deal_id, min(note.at, workflow.now()))
-            if note.follows:
-                self._follow(note.deal_id)
-            self._pass_on({"visible": {**self._onward.visible, note.deal_id: note.at}})
+        self._heard = True
+        self._news.visible.setdefault(note.deal_id, min(note.at, workflow.now()))
+        if note.follows:
+            self._follow(note.deal_id)
+        self._pass_on({"visible": {**self._onward.visible, note.deal_id: note.at}})
 
-    @workflow.signal(name=names.RELEASE, description="A deal needs no credit any more")
-    def give_back(self, *message: Any) -> None:
+    def _take_back(self, note: LedgerNote) -> None:
         """Give back what a deal holds, and wake those it may help."""
-        note = self._heard_of(understood(message, LedgerNote))
-        if note is not None:
-            self._give_back(note.deal_id, f"{note.deal_id} gave credit back")
-            self._pass_on({"ended": (*self._onward.ended, note.deal_id)})
+        self._heard = True
+        self._give_back(note.deal_id, f"{note.deal_id} gave credit back")
+        self._pass_on({"ended": (*self._onward.ended, note.deal_id)})
 
-    @workflow.signal(name=names.CUSTOMER_CHANGED, description="A payment, a new limit or a block of the customer")
-    def customer_changed(self, *message: Any) -> None:
+    def _change(self, change: CustomerChanged) -> None:
         """Wake the held deals a change may help."""
         self._heard = True
-        change = understood(message, CustomerChanged)
-        if change is None:
-            self._count("unreadable")
-        elif change.event_id not in self._seen:
-            self._seen.add(change.event_id)
-            self._changed_at = workflow.now()
-            self._news.free(change.freed)
-            self._news.reason = change.reason[:200]
-            if change.lowers:
-                self._wake.update(dict.fromkeys(self._followed, self._news.reason))
-                self._followed.clear()
-            lowers = self._onward.lowers or change.lowers
-            self._pass_on({"changed": self._news.reason or "its credit changed", "lowers": lowers})
+        if change.event_id in self._seen:
+            return
+        self._seen.add(change.event_id)
+        self._changed_at = workflow.now()
+        self._news.free(change.freed)
+        self._news.reason = change.reason[:200]
+        if change.lowers:
+            self._wake.update(dict.fromkeys(self._followed, self._news.reason))
+            self._followed.clear()
+        lowers = self._onward.lowers or change.lowers
+        self._pass_on({"changed": self._news.reason or "its credit changed", "lowers": lowers})
 
     def _follow(self, deal_id: str) -> None:
         """Wake a deal whose order is confirmed when credit becomes less, once: who looks again says so again."""
@@ -322,15 +345,10 @@ class CreditLedger:
         else:
             self._count("not followed")
 
-    @workflow.signal(name=names.IN_GROUP, description="The customer shares its credit limit with others")
-    def in_group(self, *message: Any) -> None:
+    def _is_in_group(self, note: GroupNote) -> None:
         """From now on, hand news on to the group's ledger."""
         self._heard = True
-        note = understood(message, GroupNote)
-        if note is None:
-            self._count("unreadable")
-        else:
-            self._joins(note.group)
+        self._joins(note.group)
 
     def _joins(self, group: str) -> None:
         if group and group not in self._groups[:1]:
@@ -373,12 +391,6 @@ class CreditLedger:
     def dropped(self, *message: Any) -> None:
         """Do nothing: what the run waits for is looked at, and with it how long the run is."""
 
-    def _heard_of(self, note: LedgerNote | None) -> LedgerNote | None:
-        self._heard = True
-        if note is None:
-            self._count("unreadable")
-        return note
-
     @workflow.update(name=names.REBUILD, description="Make the book anew from what the deals claim")
     def rebuild(self, *message: Any) -> RebuiltBook:
         """Take the place of the book in one step: no deal is answered in between."""
@@ -386,6 +398,13 @@ class CreditLedger:
         rebuild = understood(message, RebuildBook)
         if rebuild is None:
             return RebuiltBook(refused="this is nothing a book can be made anew from")
+        try:
+            return self._rebuilt(rebuild)
+        except Exception as error:  # noqa: BLE001 - what is raised here fails every task, and blocks all the deals
+            workflow.logger.warning("the book could not be made anew", exc_info=True)
+            return RebuiltBook(refused=f"{type(error).__name__}: {error}"[:500])
+
+    def _rebuilt(self, rebuild: RebuildBook) -> RebuiltBook:
         self._catch_up()
         now = workflow.now()
         if why := unusable(rebuild, now, self._since):
@@ -416,6 +435,7 @@ class CreditLedger:
         return self._tally
 
     def _count(self, what: str, number: int = 1) -> None:
+        self._heard = True
         if number:
             self._tally[what] = self._tally.get(what, 0) + number
             meter = workflow.metric_meter()

@@ -44,9 +44,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.messages import FinanceEvent
     from runs import names
-    from workflows.hearing import is_long_enough
+    from workflows.hearing import UNREADABLE, hear, is_long_enough
     from workflows.steps import RETRY, Argument, Result, cause_of
-    from workflows.understanding import understood
 
 AT_ONCE = 200
 """Reports one activity tries."""
@@ -201,6 +200,9 @@ class _Feed:
         if left_out:
             counts[Became.OVERFLOW] = left_out
         self._measure(counts)
+
+    def _not_taken(self, why: str) -> None:
+        self._count({Became(why): 1})
 
     def _count(self, became: Mapping[str, int]) -> None:
         self._reports.count(became)
@@ -359,11 +361,13 @@ class SalesFeed(_Feed):
     def look_at(self, *message: Any) -> None:
         """Keep a look until it is taken."""
         self._heard = True
-        look = understood(message, Look)
-        if look is None or look.table != self._table:
-            self._count({Became.UNREADABLE: 1})
-        else:
+        hear(message, Look, self._keep, self._not_taken)
+
+    def _keep(self, look: Look) -> None:
+        if look.table == self._table:
             self._take(look)
+        else:
+            self._not_taken(UNREADABLE)
 
     @workflow.query(name=names.STATE, description="How far it is, and what became of all reports")
     def state(self) -> FeedView:
@@ -448,9 +452,11 @@ class FinanceFeed(_Feed):
     def finance_event(self, *message: Any) -> None:
         """Keep an event until its deal is found; one of an order that is not ours is dropped at once."""
         self._heard = True
-        event = understood(message, FinanceEvent)
-        if event is None or event.company != self._start.of:
-            self._count({Became.UNREADABLE: 1})
+        hear(message, FinanceEvent, self._keep, self._not_taken)
+
+    def _keep(self, event: FinanceEvent) -> None:
+        if event.company != self._start.of:
+            self._not_taken(UNREADABLE)
         elif not may_be_ours(event, self._key_numbered):
             self._count({Became.FOREIGN: 1})
         elif key_of(event) in self._told:

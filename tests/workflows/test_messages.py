@@ -28,7 +28,9 @@ DEALS = (
     names.COMMAND,
     names.DECIDE,
     names.DECISION_REFUSED,
+    names.REQUEST_NOTED,
 )
+NO_ZONE = "2026-11-23T10:00:00"
 NAIVE = {
     "event_id": "e",
     "kind": "accepted",
@@ -36,7 +38,7 @@ NAIVE = {
     "quote_number": "Q",
     "quote_id": "q",
     "revision": 0,
-    "occurred_at": "2026-11-23T10:00:00",
+    "occurred_at": NO_ZONE,
 }
 HUGE = {"message_id": "m" * 301, "reason": "r"}
 NO_NUMBER = {
@@ -60,10 +62,14 @@ JUNK: tuple[list[Any], ...] = (
     [NO_NUMBER],
     [NO_NUMBER | {"amount": "1e400"}],
     [NO_NUMBER | {"kind": "shipment_posted", "amount": None, "control_number": -1}],
+    [NO_NUMBER | {"amount": None, "occurred_at": NO_ZONE}],
     [HUGE],
     [{"message_id": "m", "token": "t" * 16_001}],
     [{"message_id": "", "token": "t"}],
     [{"message_id": "m", "person": None, "code": 1, "at": "yesterday"}],
+    [{"message_id": "m", "person": {"oid": "o", "name": "n"}, "code": "NO_AUTHORITY", "at": NO_ZONE}],
+    [{"message_id": "m", "n": 1, "at": NO_ZONE, "question_closed": 1}],
+    [{"message_id": "m", "n": 1, "at": "2026-11-23T10:00:00Z", "question_closed": 2**64}],
 )
 
 
