@@ -371,3 +371,18 @@ async def test_an_order_deleted_in_sales_is_named_by_what_is_written_on_it_next(
     with pytest.raises(ApplicationError) as refusal:
         await work.run(work.sales.record_shipment, shipment)
     assert (refusal.value.type, refusal.value.non_retryable) == (ask_for.FailureType.NOT_FOUND, True)
+
+
+async def test_an_order_deleted_in_sales_before_it_is_shown_is_made_anew_when_the_step_is_retried(work: Work) -> None:
+    """Before: the worker kept the id of the order that was gone, and every further try was refused until it ended."""
+    create = await prepared(work, [p100()])
+    created = await work.run(work.finance.create_order, create)
+    _, quote = await work.finance._quotes.read(create.quote.quote_id)  # as its worker did, just before the order
+    assert quote.order is not None
+    work.clients.live.sandbox.dataverse.delete("salesorders", str(quote.order.id))
+    with pytest.raises(ApplicationError) as refusal:
+        await work.run(work.sales.record_order, to_record(create.quote, created))
+    assert refusal.value.type == ask_for.FailureType.NOT_FOUND
+    recorded = await work.run(work.sales.record_order, to_record(create.quote, created))
+    assert recorded.sales_order_id != str(quote.order.id)
+    assert (await work.clients.dataverse.read_quote(quote.id)).orders[0].finance_number == created.order_number

@@ -119,8 +119,20 @@ async def test_where_finance_numbers_a_foreign_order_is_known_by_its_missing_mar
     assert shown.waiting == 1, "ours by its mark, its deal not to be seen yet"
 
 
+IMPOSSIBLE: Final[tuple[dict[str, Any], ...]] = (
+    {"amount": "NaN"},
+    {"amount": "1e400"},
+    {"control_number": -1},
+    {"control_number": 2**64},
+    {"occurred_at": "2026-11-23T10:00:00"},
+    {"order_number": "O" * 301},
+)
+"""What no event of Finance holds: numbers out of range, a moment without zone, an order no id can name."""
+
+
 async def test_no_message_harms_a_feed(feeds: FeedWorld) -> None:
     feed = await feeds.finance_feed()
+    event = feeds.event(feeds.order()).model_dump(mode="json")
     strange: list[list[Any]] = [
         [],
         [1],
@@ -130,6 +142,7 @@ async def test_no_message_harms_a_feed(feeds: FeedWorld) -> None:
         [{"kind": "nonsense"}],
         [feeds.event(feeds.order()), "and more"],
         [feeds.event(feeds.order(), company="demf")],
+        *([event | odd] for odd in IMPOSSIBLE),
     ]
     for message in strange:
         await feed.signal(names.FINANCE_EVENT, args=message)
