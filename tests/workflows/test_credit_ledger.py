@@ -23,6 +23,7 @@ from activities.signatures import ReserveCredit
 from domain.credit import MOST_DEALS, CreditBook, CreditEntry, EntryStatus
 from domain.credit_facts import CreditFacts, OpenOrder
 from domain.credit_ledger import CreditAnswer, LedgerRequest, LedgerStart
+from domain.credit_parts import part_of
 from domain.messages import CustomerChanged, LedgerNote
 from runs import names
 from runs.calls import NoAnswer
@@ -345,6 +346,21 @@ async def test_a_deal_that_lives_keeps_its_reservation_and_is_asked_about_once_a
     assert await waits.query("rechecks") == 0
 
 
+async def test_a_part_of_a_deal_is_held_as_long_as_its_deal_runs(
+    feeds: FeedWorld, account: str, environment: WorkflowEnvironment
+) -> None:
+    """What is reserved for a larger order is no run of its own: its deal is asked about."""
+    gone, lives, waits = await feeds.deal(), await feeds.deal(), await feeds.deal()
+    for deal_id in (part_of(gone.id, 1), part_of(lives.id, 1), waits.id):
+        await feeds.ledgers.reserve("usmf", account, ask(account, deal_id, "50.00", credit_facts(account, "100.00")))
+    await gone.terminate("by an operator")
+
+    await environment.fast_forward(ledger(feeds, account), timedelta(minutes=11))
+
+    assert await eventually(lambda: waits.query("rechecks")) == 1
+    assert [entry.deal_id for entry in (await book(feeds, account)).entries] == [part_of(lives.id, 1), waits.id]
+
+
 async def test_a_ledger_nobody_waits_in_asks_nobody_and_sets_no_timer(
     feeds: FeedWorld, account: str, environment: WorkflowEnvironment
 ) -> None:
@@ -362,9 +378,12 @@ async def test_held_deals_that_are_gone_keep_none_from_being_woken(feeds: FeedWo
     holds = await feeds.deal()
     await feeds.ledgers.reserve("usmf", account, ask(account, holds.id, "100.00", credit_facts(account, "100.00")))
     for n in range(30):
-        await feeds.ledgers.reserve("usmf", account, ask(account, f"q2c/usmf/gone-{uuid4()}", f"{n + 1}.00"))
+        gone = ask(account, f"q2c/usmf/gone-{uuid4()}", f"{n + 1}.00", credit_facts(account, "100.00"))
+        await feeds.ledgers.reserve("usmf", account, gone)
     last = await feeds.deal()
     await feeds.ledgers.reserve("usmf", account, ask(account, last.id, "50.00", credit_facts(account, "100.00")))
+
+    assert len((await book(feeds, account)).held) == 31
 
     await ledger(feeds, account).signal(names.CUSTOMER_CHANGED, CustomerChanged(event_id="limit/1", reason="raised"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import timedelta
 from decimal import Decimal
@@ -73,6 +74,18 @@ async def test_a_confirmed_order_without_credit_is_held_in_finance_and_released_
         await until(stage, partial(_looked, world, asked + day - 1))
     await until(stage, lambda view: view.credit_status == "held" and world.order.stopped)
     assert asked + 5 <= world.names().count("recheck_credit") <= asked + 8, "once a day, and when the release ended"
+
+
+async def test_what_is_told_while_credit_is_looked_at_is_looked_at_as_well(stage: Stage, world: World) -> None:
+    await confirmed(stage, world)
+    looking = world.held["recheck_credit"] = asyncio.Event()
+    await woken(stage, "a payment bounced")
+    await until(stage, lambda view: world.names().count("recheck_credit") == 1)
+    await woken(stage, "the limit was lowered")
+    await stage.case.query(names.STATE)  # answered when the deal has heard what was said before
+    world.held.pop("recheck_credit")
+    looking.set()
+    await until(stage, lambda view: world.names().count("recheck_credit") == 2)
 
 
 def _looked(world: World, times: int, _view: DealView) -> bool:

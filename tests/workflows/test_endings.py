@@ -158,6 +158,21 @@ async def test_cancelling_the_run_ends_its_request_and_tells_sales_before_it_end
     assert (view.ending, view.approvals[0].status) == (Ending.CANCELLED, "withdrawn")
 
 
+async def test_a_run_cancelled_while_its_deal_cleans_up_ends_and_leaves_the_rest(stage: Stage, world: World) -> None:
+    world.held["close_quote"] = asyncio.Event()
+    await stage.submit()
+    await until(stage, waits_for(WaitingFor.REP))
+    await stage.say(RITA, "cancel", reason="entered twice")
+    await until(stage, lambda view: "close_quote" in world.names())
+    await stage.case.cancel()
+    with pytest.raises(WorkflowFailureError) as failed:
+        await asyncio.wait_for(stage.case.result(), PATIENCE)
+    assert isinstance(failed.value.cause, CancelledError)
+    timeline = await stage.case.query(names.TIMELINE)
+    assert timeline[-1]["text"].endswith("what is left to clean up is left")
+    world.held.pop("close_quote").set()
+
+
 @pytest.mark.parametrize("by", ["cancel", "command", "abort"])
 async def test_a_deal_that_is_called_off_gives_its_credit_back(stage: Stage, world: World, by: str) -> None:
     entry = CreditEntry(

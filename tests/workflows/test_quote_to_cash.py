@@ -18,6 +18,7 @@ from runs.search import overdue_approvals
 from tests.deadlines import PATIENCE
 from tests.workflows.acting import asked_people, marked, outcome, to_fulfilment, until, waits_for
 from tests.workflows.conftest import Stage, World, step
+from tests.workflows.scripted_changes import billed_now
 from tests.workflows.trusting import CARL, DIRK, MONA, OTTO, RITA
 
 
@@ -89,6 +90,25 @@ async def test_events_told_twice_late_and_out_of_order_change_nothing_more(stage
         tally[RECEIVED] == 2 + 1 + 1 + 5 + 3 + 1
     )  # begun with and told of the submission, activated, accepted, then what came here
     assert world.names().count("create_order") == 1
+
+
+async def test_what_is_posted_while_finance_is_read_is_read_as_well(stage: Stage, world: World) -> None:
+    """What is told meanwhile is not in what is being read: it must not count as read."""
+    await to_fulfilment(stage)
+    reading = world.held["read_billing"] = asyncio.Event()
+    await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-1", (1, 4))
+    reads = world.names().count("read_billing") + 1
+    await until(stage, lambda _: world.names().count("read_billing") == reads)
+    world.billing = billed_now(world)
+    await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-2", (1, 6))
+    await stage.case.query(names.STATE)  # answered when the deal has heard what was said before
+    again = world.held["read_billing"] = asyncio.Event()
+    reading.set()
+    await until(stage, lambda view: view.lines[0].shipped == 4)
+    world.billing = None
+    world.held.pop("read_billing")
+    again.set()
+    await until(stage, lambda view: view.lines[0].shipped == 10)
 
 
 async def test_two_levels_are_asked_in_turn_and_the_quote_is_approved(stage: Stage, world: World) -> None:
