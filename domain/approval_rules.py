@@ -76,9 +76,10 @@ def reminded(state: ApprovalState, now: datetime) -> ApprovalState:
     return state
 
 
-def next_reminder(state: ApprovalState) -> datetime | None:
-    """When somebody is reminded next, UTC; None: nobody is."""
-    found = (clock.next_reminder(step, state.request) for step in state.pending)
+def next_reminder(state: ApprovalState, now: datetime) -> datetime | None:
+    """When somebody is reminded next, UTC; None: nobody is, or not any more: a step's time is over. ``now``: UTC."""
+    in_time = (step for step in state.pending if step.deadline is not None and now < step.deadline)
+    found = (clock.next_reminder(step, state.request) for step in in_time)
     return min((at for at in found if at is not None), default=None)
 
 

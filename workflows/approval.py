@@ -140,7 +140,7 @@ class Approval(Counting):
 
     async def _wait(self) -> None:
         await self._something_came()
-        due, reminder = rules.next_deadline(self._state), rules.next_reminder(self._state)
+        due, reminder = rules.next_deadline(self._state), rules.next_reminder(self._state, workflow.now())
         left = (due + ON_ITS_WAY if reminder is None else min(reminder, due + ON_ITS_WAY)) - workflow.now()
         try:
             await workflow.wait_condition(

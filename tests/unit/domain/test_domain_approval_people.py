@@ -72,18 +72,20 @@ def away(of: str, to_whom: str, first: str = "2026-11-23", last: str = "2026-11-
 
 def test_s12_reminders_at_half_and_at_80_per_cent_do_not_count_the_holiday() -> None:
     state = asked(ONE_LEVEL, WEDNESDAY)
-    assert next_reminder(state) == datetime(2026, 11, 27, 16, 0, tzinfo=UTC)  # Friday 11:00 in New York
+    assert next_reminder(state, T0) == datetime(2026, 11, 27, 16, 0, tzinfo=UTC)  # Friday 11:00 in New York
     assert reminded(state, datetime(2026, 11, 27, 15, 59, 59, tzinfo=UTC)) == state
     state = reminded(state, datetime(2026, 11, 27, 16, 0, tzinfo=UTC))
     assert [(r.pct, names(r.who)) for r in state.steps[0].reminders] == [(50, ["mona"])]
-    assert next_reminder(state) == datetime(2026, 11, 27, 18, 24, tzinfo=UTC)  # 13:24
+    assert next_reminder(state, T0) == datetime(2026, 11, 27, 18, 24, tzinfo=UTC)  # 13:24
     state = reminded(state, datetime(2026, 11, 27, 18, 24, tzinfo=UTC))
     assert [r.pct for r in state.steps[0].reminders] == [50, 80]
-    assert next_reminder(state) is None
+    assert next_reminder(state, T0) is None
     assert next_deadline(state) == datetime(2026, 11, 27, 20, 0, tzinfo=UTC)  # 15:00
     state = overdue(state, next_deadline(state))
     assert (names(state.steps[0].assignees), state.status) == (["mona", "dirk"], ApprovalStatus.PENDING)
-    assert next_reminder(state) == datetime(2026, 11, 30, 16, 0, tzinfo=UTC), "the hours begin anew, and the reminders"
+    assert next_reminder(state, T0) == datetime(2026, 11, 30, 16, 0, tzinfo=UTC), (
+        "the hours begin anew, and the reminders"
+    )
 
 
 def test_reminders_that_nobody_could_give_in_time_are_one() -> None:
@@ -92,11 +94,21 @@ def test_reminders_that_nobody_could_give_in_time_are_one() -> None:
     assert [r.pct for r in state.steps[0].reminders] == [80]
 
 
+@pytest.mark.parametrize("late", [-1, 0, 5])
+def test_a_reminder_that_nobody_could_give_in_time_is_waited_for_no_more(late: int) -> None:
+    """Before: the request waited for a moment that was past, without rest, until its deadline was looked at."""
+    state = asked(ONE_LEVEL)
+    deadline = state.steps[0].deadline
+    assert deadline is not None
+    now = deadline + timedelta(seconds=late)
+    assert next_reminder(reminded(state, now), now) is None
+
+
 def test_nobody_is_reminded_where_the_policy_has_none_or_the_quote_ends_before() -> None:
-    assert next_reminder(asked(ONE_LEVEL.model_copy(update={"reminders_pct": ()}))) is None
-    assert next_reminder(asked(ONE_LEVEL, expires_at=T0 + timedelta(hours=1))) is None
+    assert next_reminder(asked(ONE_LEVEL.model_copy(update={"reminders_pct": ()})), T0) is None
+    assert next_reminder(asked(ONE_LEVEL, expires_at=T0 + timedelta(hours=1)), T0) is None
     never = ONE_LEVEL.calendar.model_copy(update={"workdays": ()})
-    assert next_reminder(asked(ONE_LEVEL.model_copy(update={"calendar": never}))) is None
+    assert next_reminder(asked(ONE_LEVEL.model_copy(update={"calendar": never})), T0) is None
 
 
 def test_reminders_are_pinned_with_the_plan() -> None:
@@ -182,7 +194,7 @@ def test_while_a_question_is_open_the_hours_of_its_step_stand_still() -> None:
     at = T0 + timedelta(hours=3)
     state = says(state, "mona", "ask", at, question="Who else bids?").state
     assert state.steps[0].question is not None
-    assert (state.steps[0].deadline, next_reminder(state)) == (None, None)
+    assert (state.steps[0].deadline, next_reminder(state, T0)) == (None, None)
     assert next_deadline(state) == state.request.expires_at, "the request's own end does not move"
     assert overdue(state, due + timedelta(days=2)) == state
     answered_at = T0 + timedelta(days=1, hours=2)  # Tuesday 11:00
