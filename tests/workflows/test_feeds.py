@@ -101,6 +101,8 @@ async def test_an_event_of_a_foreign_order_costs_nothing(feeds: FeedWorld, envir
         await asyncio.sleep(0.05)
 
     shown = await view(feed)
+    begun = [event.activity_task_scheduled_event_attributes async for event in feed.fetch_history_events()]
+    assert {each.activity_type.name for each in begun} - {""} == {"sweep_finance"}, "nobody looks for its deal"
     assert len(feeds.finance.sweeps) <= 26
     assert (shown.waiting, shown.unrouted, shown.tally) == (0, 0, {"received": 1, "foreign": 1})
 

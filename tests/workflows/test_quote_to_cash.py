@@ -111,6 +111,26 @@ async def test_what_is_posted_while_finance_is_read_is_read_as_well(stage: Stage
     await until(stage, lambda view: view.lines[0].shipped == 10)
 
 
+async def test_what_is_posted_one_after_another_is_read_together(stage: Stage, world: World) -> None:
+    """Where more than one thing was told, what is on its way is given two seconds to come: one reading for all."""
+    await to_fulfilment(stage)
+    reading = world.held["read_billing"] = asyncio.Event()
+    reads = world.names().count("read_billing") + 1
+    await stage.finance(FinanceEventKind.PAYMENT_POSTED, "P-0")
+    await until(stage, lambda _: world.names().count("read_billing") == reads)
+    for n in (1, 2):
+        await stage.finance(FinanceEventKind.PAYMENT_POSTED, f"P-{n}")
+    await stage.case.query(names.STATE)  # answered when the deal has heard what was said before
+    world.held.pop("read_billing")
+    reading.set()
+    for n in range(3, 9):
+        await stage.finance(FinanceEventKind.PAYMENT_POSTED, f"P-{n}")
+        await asyncio.sleep(0.15)
+    await stage.finance(FinanceEventKind.SHIPMENT_POSTED, "PS-1", (1, 10))
+    await until(stage, lambda view: view.lines[0].shipped == 10)
+    assert world.names().count("read_billing") <= reads + 2
+
+
 async def test_two_levels_are_asked_in_turn_and_the_quote_is_approved(stage: Stage, world: World) -> None:
     world.plan = (step(1, 1, "sales_manager", MONA, DIRK), step(2, 2, "sales_director", DIRK))
     await stage.submit()

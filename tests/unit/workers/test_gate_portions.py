@@ -22,6 +22,9 @@ from runs.names import DROPPED, KEPT_BY_GATE
 from workers import gate
 
 PORTION = 4
+REAL = gate.A_PORTION
+TEMPORAL_KEEPS = 10_000
+"""Signals that Temporal keeps for one run at most."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,16 @@ def test_all_are_heard_once_and_in_order_whatever_comes_between(waves: list[tupl
     heard = [[name for name in task if name != "resolve_activity"] for task in run.tasks]
     assert [name for task in heard for name in task] == said
     assert max(map(len, heard), default=0) <= PORTION
+
+
+def test_all_that_temporal_keeps_for_a_run_comes_in_many_short_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run takes thousands a second; the SDK ends a task after two seconds, and tries it again the same way."""
+    monkeypatch.setattr(gate, "A_PORTION", REAL)
+    run = Run()
+    guard = guarded(run)
+    drain(guard, guard.activate(signals(*map(str, range(TEMPORAL_KEEPS)))))
+    assert sum(map(len, run.tasks)) == TEMPORAL_KEEPS
+    assert max(map(len, run.tasks)) <= TEMPORAL_KEEPS / 20
 
 
 def test_what_is_not_a_signal_passes_while_signals_are_kept() -> None:
