@@ -120,6 +120,15 @@ async def test_a_request_that_is_ended_again_and_again_waits_for_a_person(stage:
     await until(stage, waits_for(WaitingFor.REP))
 
 
+@pytest.mark.parametrize("submitted", [False, True])
+async def test_only_a_later_revision_takes_the_place_of_a_request(stage: Stage, world: World, submitted: bool) -> None:
+    """Before: a late approver was told to decide on the revision that was dead."""
+    await asked(stage, world)
+    await (stage.sales(SalesEventKind.SUBMITTED, revision=1) if submitted else stage.sales(SalesEventKind.REVISED))
+    ended = (await asyncio.wait_for(stage.approval.result(), PATIENCE))["state"]
+    assert (ended["status"], ended["superseded_by"]) == ("superseded", 1 if submitted else None)
+
+
 async def test_an_id_that_somebody_else_took_is_passed_over(stage: Stage, world: World) -> None:
     for n in (1, 2):
         await stage.client.start_workflow(
