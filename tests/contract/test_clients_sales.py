@@ -343,6 +343,19 @@ async def test_pages_are_followed_to_the_end(clients: Clients) -> None:
         await clients.dataverse.odata.page("https://elsewhere.example/api/data/v9.2/accounts")
 
 
+async def test_lines_that_are_more_than_a_page_are_read_to_the_last_one(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: a quote of more than 5,000 lines, a page of Dataverse's, was cut there."""
+    quote = await clients.accepted(await clients.quote(*[P250] * 8))
+    monkeypatch.setattr("sandbox.dataverse.queries.MAX_PAGE", 3)
+    before = len(await clients.requests())
+    assert len((await clients.dataverse.read_quote(quote.id)).lines) == 8
+    assert len(await clients.requests()) - before > 2, "in pages"
+    assert len((await clients.dataverse.mirror.read_order(quote.orders[0].id)).lines) == 8
+    assert len(await clients.dataverse.line_identities(quote.id)) == 8
+
+
 async def test_a_row_is_created_changed_upserted_and_deleted(makers_sandbox: LiveSandbox) -> None:
     async with clients_of(makers_sandbox) as clients:
         await change_a_row(clients.dataverse.odata)

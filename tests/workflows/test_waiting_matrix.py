@@ -39,6 +39,9 @@ from workflows.quote_to_cash.steps import Steps
 from workflows.quote_to_cash.waiting import Ended, Waiting
 from workflows.quote_to_cash.write_back_lag import WriteBackLag
 
+MOST_TURNS = 100
+"""Turns of a loop that neither does something nor waits."""
+
 
 class Does(Exception):
     """The loop does something that takes time: an activity, a child, a signal."""
@@ -52,9 +55,11 @@ class WaitingStandIn:
     """Waits as the real one does, but tells instead of waiting."""
 
     def __init__(self, record: DealRecord, over: Callable[[], bool]) -> None:
-        self.record, self.over = record, over
+        self.record, self.over, self.turns = record, over, 0
 
     async def turn(self) -> None:
+        self.turns += 1
+        assert self.turns < MOST_TURNS, f"the loop turns without rest: {essence(self.record.state)}"
         if self.over():
             raise Ended
 
