@@ -30,6 +30,7 @@ from domain.credit_review_said import CreditReviewStart, CreditReviewView, Revie
 from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from runs import names
+from runs.calls import Unreadable
 from runs.credit_review import CreditReviews
 from tests.deadlines import PATIENCE
 from tests.workflows.conftest import World, queues_of_its_own
@@ -220,3 +221,18 @@ async def test_a_ledger_takes_a_new_book_in_one_step_and_refuses_what_was_read_b
     assert (told.refused, told.dropped, told.added, told.changed) == ("", 1, 1, 1)
     after = (await ledger.query(names.LEDGER, result_type=LedgerState)).book
     assert {e.deal_id: int(e.amount) for e in after.entries} == {"other amount": 60, "forgotten": 70}
+
+
+async def test_of_deals_that_cannot_say_what_they_claim_it_is_known_why(company: Company) -> None:
+    account = f"C-{uuid.uuid4().hex[:8]}"
+    odd = await company.client.start_workflow(
+        names.CREDIT_LEDGER,
+        LedgerStart(company="usmf", customer_account=account),
+        id=names.deal_id("usmf", account),
+        task_queue=names.DEAL_QUEUE,
+    )
+    found, silent = await company.reviews.claims_of_those_that_answer([odd.id, "q2c/usmf/gone"])
+    assert found == [] and list(silent) == [odd.id] and "cannot be read" in silent[odd.id].detail
+    with pytest.raises(Unreadable):
+        await company.reviews.claims([odd.id])
+    assert await company.reviews.claims(["q2c/usmf/gone"]) == []
