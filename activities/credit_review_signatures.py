@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Protocol
 
 from pydantic import Field
@@ -9,38 +10,29 @@ from pydantic import Field
 from activities.declaring import declares_activities
 from activities.signatures import Nothing
 from domain.credit_review import Difference
-from domain.credit_review_said import ReviewedLedger
+from domain.credit_review_said import CreditReviewView
 from domain.record import Record
 
-AT_ONCE = 10
-"""Ledgers reviewed in one activity."""
-
-
-class FindLedgers(Record):
-    """Find a company's credit ledgers, and the deals that claim credit."""
-
-    company: str
-
-
-class FoundLedgers(Record):
-    """Accounts with a ledger, or with a deal that claims credit."""
-
-    accounts: dict[str, tuple[str, ...]] = Field(description="Deals that claim credit of it, by account")
-    left_out: int = Field(0, description="Deals that were too many to be asked")
+A_TURN = timedelta(minutes=10)
+"""How long one activity reviews ledgers, about."""
 
 
 class ReviewLedgers(Record):
-    """Compare ledgers with deals and Finance; or make their books anew."""
+    """Compare ledgers with deals and Finance, or make their books anew: those behind an account, for a while."""
 
     company: str
-    accounts: dict[str, tuple[str, ...]] = Field(max_length=AT_ONCE, description="Deals known to claim credit of each")
+    customer: str = Field("", description="Account, however it is written; empty: all of them")
     rebuild: bool = False
+    after: str = Field("", description="Account behind which to go on; empty: from the beginning")
+    view: CreditReviewView = Field(description="What was found of those before")
 
 
 class ReviewedLedgers(Record):
-    """What was found."""
+    """What was found so far."""
 
-    ledgers: tuple[ReviewedLedger, ...]
+    view: CreditReviewView
+    after: str | None = Field(None, description="Account behind which to go on; null: there are no more")
+    left: int | None = Field(None, description="Ledgers behind it; null: not known")
 
 
 class TellDifferences(Record):
@@ -55,11 +47,8 @@ class TellDifferences(Record):
 class CreditReviewActivities(Protocol):
     """Reviews of credit ledgers (task queue q2c-finance)."""
 
-    async def find_ledgers(self, find: FindLedgers) -> FoundLedgers:
-        """Find the ledgers of a company, and running deals that claim credit of each account."""
-
     async def review_ledgers(self, review: ReviewLedgers) -> ReviewedLedgers:
-        """Compare some ledgers with what deals claim and Finance counts; or make their books anew."""
+        """Compare ledgers with what deals claim and Finance counts, or make their books anew; goes on where it was."""
 
     async def tell_differences(self, tell: TellDifferences) -> Nothing:
         """Hand differences to the desk, where each is an exception until a person settles it."""

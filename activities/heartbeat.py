@@ -18,6 +18,8 @@ from typing import Any
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from domain.record import Record
+
 SECONDS = 10.0
 """Between two signs of life at most."""
 SIGNS = 3
@@ -34,15 +36,18 @@ class _Progress:
     """What the signs of life of one activity tell."""
 
     def __init__(self) -> None:
-        self.done = 0
+        self.done: int | Record = 0
         self.silent = False
 
 
 _progress: ContextVar[_Progress | None] = ContextVar("q2c_progress", default=None)
 
 
-def note_progress(done: int) -> None:
-    """So much is done, in what the activity counts; told at once, so that a person who looks sees it move."""
+def note_progress(done: int | Record) -> None:
+    """So much is done, in what the activity counts; told at once, so that a person who looks sees it move.
+
+    A record is what another try goes on from.
+    """
     kept = _progress.get()
     if kept is not None:
         kept.done = done

@@ -13,7 +13,7 @@ from domain.collections import CollectionsView, Letter, WatchedInvoice
 from domain.money import format_money
 from runs.calls import RunError
 from runs.collections import AccountFilter, CollectionsDesk
-from web import letters
+from web import letters, letters_pdf
 from workers.settings import Settings, SettingsError
 from workers.telemetry import start_telemetry
 from workers.temporal_client import TemporalUnusable, connect
@@ -68,7 +68,7 @@ def letter(company: str, account: str, number: int, out: Path, *, as_json: bool)
 def _content(found: Letter, out: Path, settings: Settings) -> bytes:
     if out.suffix.lower() == ".html":
         return letters.as_html(found).encode()
-    return letters.as_pdf(found, settings.web.letter_font_file)
+    return letters_pdf.as_pdf(found, settings.web.letter_font_file)
 
 
 def _lines(view: CollectionsView) -> list[str]:

@@ -14,7 +14,7 @@ from fpdf.fonts import FontFace
 
 from domain.entities.parallel import EntityDay, ParallelPolicy, clean_in_a_row, entities_of
 from domain.entities.parallel_run import ParallelState, ParallelView
-from web.letters import font_of
+from web.letters_pdf import font_of
 
 _STYLE: Final = (
     "body{font:14px system-ui;margin:2rem;max-width:1100px}table{border-collapse:collapse;margin:1rem 0}"

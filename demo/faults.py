@@ -69,7 +69,7 @@ OUTSIDE: Final = {
         "no systems are compared",
     ),
     **dict.fromkeys(("confirm_in_finance", "confirm_in_sales"), "no systems are compared"),
-    **dict.fromkeys(("find_ledgers", "review_ledgers", "tell_differences"), "ledgers are compared at night"),
+    **dict.fromkeys(("review_ledgers", "tell_differences"), "ledgers are compared at night"),
     **dict.fromkeys(("recheck_credit", "stop_order"), "no limit changes after an order is confirmed"),
     **dict.fromkeys(("look_at_deals", "check_deals", "tell_deals"), "nobody gives a command to many deals"),
     **dict.fromkeys(("hold_orders", "read_open_items", "show_collected"), "no account is overdue"),

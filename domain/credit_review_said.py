@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
+from itertools import islice
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -20,6 +22,7 @@ NIGHT: Final = time(2, 30)
 """When a company's ledgers are compared, in its own time."""
 MOST_TOLD: Final = 100
 """Differences of a whole review that are shown; of more, their number is."""
+LONGEST_REASON: Final = 500
 
 
 class RebuildArgs(Record):
@@ -62,7 +65,10 @@ class CreditReviewView(Record):
     dropped: int = Field(0, description="Entries that no deal holds")
     added: int = Field(0, description="Entries that were missing")
     changed: int = Field(0, description="Entries that were otherwise")
-    failed: dict[str, str] = Field(default_factory=dict, description="Why, by account; at most a hundred")
+    failed: dict[str, str] = Field(
+        default_factory=dict,
+        description="Why, by account or by a deal that does not answer, a hundred; empty: why the review ended early",
+    )
     left_out: int = Field(0, description="Deals that were too many to be asked")
     next_at: AwareDatetime | None = None
 
@@ -72,7 +78,8 @@ class CreditReviewView(Record):
         book = ledger.rebuilt or RebuiltBook()
         failed = ledger.failed or book.refused
         done = ledger.rebuilt is not None and not book.refused
-        return self.model_copy(
+        noted = self.with_failed({ledger.account: failed} if failed else {})
+        return noted.model_copy(
             update={
                 "ledgers": self.ledgers + 1,
                 "differences": (*self.differences, *ledger.differences[:room]),
@@ -81,11 +88,19 @@ class CreditReviewView(Record):
                 "dropped": self.dropped + book.dropped,
                 "added": self.added + book.added,
                 "changed": self.changed + book.changed,
-                "failed": {**self.failed, ledger.account: failed}
-                if failed and len(self.failed) < MOST_TOLD
-                else self.failed,
             }
         )
+
+    def with_failed(self, failed: Mapping[str, str]) -> CreditReviewView:
+        """The same with more that could not be looked at, as far as there is room, and why."""
+        room = MOST_TOLD - len(self.failed)
+        more = {name: why[:LONGEST_REASON] for name, why in islice(failed.items(), room)}
+        return self.model_copy(update={"failed": {**self.failed, **more}})
+
+    def ended_early(self, why: str, left: int | None) -> CreditReviewView:
+        """The same where it went no further, and how many ledgers were not looked at, as far as it is known."""
+        rest = "" if left is None else f"; {left} ledgers were not looked at"
+        return self.model_copy(update={"failed": {**self.failed, "": why[:LONGEST_REASON] + rest}})
 
     @property
     def words(self) -> str:
@@ -95,7 +110,20 @@ class CreditReviewView(Record):
             text += (
                 f"; {self.rebuilt} rebuilt: {self.dropped} entries dropped, {self.added} added, {self.changed} changed"
             )
-        return f"{text}; {len(self.failed)} could not be" if self.failed else text
+        failed = len(self.failed.keys() - {""})
+        text += f"; {failed} could not be" if failed else ""
+        return f"{text}; it ended early: {self.failed['']}" if "" in self.failed else text
+
+
+class AskedReview(Record):
+    """A review that is due, and how far it is."""
+
+    args: RebuildArgs
+    view: CreditReviewView
+    message: SignedMessage | None = Field(None, description="Of the person who asked for it; null: it is nightly")
+    said: VerifiedMessage | None = None
+    after: str = Field("", description="Account behind which it goes on; empty: from the beginning")
+    left: int | None = Field(None, description="Ledgers behind it; null: not known")
 
 
 class CreditReviewStart(Record):
@@ -104,6 +132,7 @@ class CreditReviewStart(Record):
     company: str = Field(description="Legal entity, lower case")
     timezone: str = Field(description="IANA name: its nights are those of the company")
     view: CreditReviewView | None = None
+    due: tuple[AskedReview, ...] = Field((), description="Reviews that are under way or wait, the next one first")
     outcomes: tuple[Outcome, ...] = ()
     heard: tuple[HeardMessage, ...] = ()
     unheard: tuple[SignedMessage, ...] = ()

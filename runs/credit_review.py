@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
@@ -18,7 +18,7 @@ from domain.credit_review_said import CreditReviewStart, CreditReviewView
 from domain.messages import Outcome, SignedMessage
 from domain.views import Stage
 from runs import attributes, names, outcomes, query
-from runs.calls import NotFound, answer, ask, ask_for, begin_or_tell, listed, rejected
+from runs.calls import NoAnswer, NotFound, Unreadable, answer, ask, ask_for, begin_or_tell, listed, rejected
 from runs.ledgers import LedgerRefused
 from runs.lookup import Lookup
 
@@ -103,22 +103,20 @@ class CreditReviews:
 
     # --- what is compared ------------------------------------------------------------------------------------------
 
-    async def ledgers(self, company: str) -> list[str]:
-        """The accounts of a company that have a credit ledger.
+    async def ledgers(self, company: str) -> AsyncIterator[str]:
+        """The accounts of a company that have a credit ledger, in no order.
 
         Raises:
             NoAnswer: Temporal does not answer.
         """
         asked = query.all_of(query.of_type(names.CREDIT_LEDGER), query.RUNNING)
-        found = []
         async for run in listed(self._client, asked):
             try:
                 of, account = names.parse_ledger_id(run.id)
             except ValueError:
                 continue
             if of == company:
-                found.append(account)
-        return sorted(found)
+                yield account
 
     async def asking_deals(self, company: str) -> tuple[list[str], int]:
         """Running deals of a company between acceptance and order; and how many of them were too many.
@@ -142,18 +140,38 @@ class CreditReviews:
             NoAnswer: Temporal or every worker is down.
             Unreadable: a deal cannot answer.
         """
-        slots = asyncio.Semaphore(AT_ONCE)
+        found, silent = await self.claims_of_those_that_answer(deal_ids)
+        if silent:
+            raise next(iter(silent.values()))
+        return found
 
-        async def claim(deal_id: str) -> CreditClaim | None:
+    async def claims_of_those_that_answer(
+        self, deal_ids: Sequence[str]
+    ) -> tuple[list[CreditClaim], dict[str, NoAnswer | Unreadable]]:
+        """The same, and by its id why a deal does not answer.
+
+        Raises:
+            NoAnswer: Temporal is down.
+        """
+        slots = asyncio.Semaphore(AT_ONCE)
+        found: list[CreditClaim] = []
+        silent: dict[str, NoAnswer | Unreadable] = {}
+
+        async def claim(deal_id: str) -> None:
             async with slots:
                 try:
-                    return await ask_for(self._client, deal_id, names.CLAIM, CreditClaim, what=f"Deal {deal_id}")
+                    told = await ask_for(self._client, deal_id, names.CLAIM, CreditClaim, what=f"Deal {deal_id}")
                 except NotFound:
-                    return None
+                    return
+                except (NoAnswer, Unreadable) as error:
+                    silent[deal_id] = error
+                    return
+            if told is not None:
+                found.append(told)
 
         ended = set(await self._lookup.ended(deal_ids))  # one that was terminated would still say what it held
-        found = await asyncio.gather(*(claim(deal_id) for deal_id in deal_ids if deal_id not in ended))
-        return [each for each in found if each is not None]
+        await asyncio.gather(*(claim(deal_id) for deal_id in deal_ids if deal_id not in ended))
+        return sorted(found, key=lambda claim: claim.deal_id), silent
 
     async def ledger(self, company: str, account: str) -> LedgerState | None:
         """A customer's ledger as it stands; None where there is none. Raises as ``claims``."""
@@ -187,6 +205,8 @@ class CreditReviews:
             )
         except WorkflowUpdateFailedError as error:
             raise LedgerRefused(str(error.cause or error)) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise NoAnswer(f"The credit ledger of {account} does not answer. Try again in a moment.") from error
         return told
 
 

@@ -5,6 +5,7 @@ The run of the account decides; here is refused what can be known to be, so that
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -106,16 +107,21 @@ class Accounts:
             raise Problem(Refusal.NOT_FOUND, phrase("Letter {n} of account {account} not found.", n=n, account=account))
         return letter
 
-    def pdf(self, letter: Letter) -> bytes:
-        """A letter as PDF.
+    async def pdf(self, letter: Letter) -> bytes:
+        """A letter as PDF; others are served while it is drawn.
 
         Raises:
             Problem: 400, the font lacks signs of it.
         """
         try:
-            return letters.as_pdf(letter, self._font)
+            return await asyncio.to_thread(self._drawn, letter)
         except letters.CannotPrint as error:
             raise Problem(Refusal.BAD_ARGUMENT, f"This letter cannot be printed: {error}.") from error
+
+    def _drawn(self, letter: Letter) -> bytes:
+        from web import letters_pdf
+
+        return letters_pdf.as_pdf(letter, self._font)
 
     def allowed(self, who: SignedIn, company: str) -> frozenset[str]:
         """What a person may say to accounts of a company, by its name."""

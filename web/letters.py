@@ -1,4 +1,4 @@
-"""Letters to customers as a person reads them: HTML and PDF of one record, the same however often they are made.
+"""Letters to customers: what they say, in the language of each, and as HTML; the same however often they are made.
 
 A letter is written down when a level is reached and rendered when somebody asks for it; nothing is sent from here.
 """
@@ -6,15 +6,11 @@ A letter is written down when a level is reached and rendered when somebody asks
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time
 from decimal import Decimal
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar, cast
 
-from fpdf import FPDF
-from fpdf.enums import Align, TableCellFillMode, XPos, YPos
-from fpdf.fonts import FontFace
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from domain.collections import Letter, LetterLine
@@ -52,7 +48,7 @@ _WORDS: Final = {
     ),
 }
 _HELD: Final = marked("Until the invoices are paid, we take no new orders.")
-_COLUMNS: Final = (
+COLUMNS: Final = (
     marked("Invoice"),
     marked("Order"),
     marked("Due"),
@@ -61,7 +57,6 @@ _COLUMNS: Final = (
     marked("Open"),
     marked("Note"),
 )
-_WIDTHS: Final = (30, 32, 22, 18, 28, 28, 24)
 
 
 class CannotPrint(ValueError):
@@ -73,33 +68,33 @@ def language_of(letter: Letter) -> Language:
     return LANGUAGES.get(letter.language.lower().replace("_", "-").partition("-")[0], ENGLISH)
 
 
-def _spoken(
+def spoken(
     make: Callable[Concatenate[Letter, Asked], Made],
 ) -> Callable[Concatenate[Letter, Asked], Made]:
     """Make something of a letter in its own language, whoever reads it."""
 
     @wraps(make)
-    def spoken(letter: Letter, *args: Asked.args, **named: Asked.kwargs) -> Made:
+    def made(letter: Letter, *args: Asked.args, **named: Asked.kwargs) -> Made:
         with using(language_of(letter)):
             return make(letter, *args, **named)
 
-    return cast(Callable[Concatenate[Letter, Asked], Made], spoken)
+    return cast(Callable[Concatenate[Letter, Asked], Made], made)
 
 
-@_spoken
+@spoken
 def subject(letter: Letter) -> str:
     """What the letter is, as its heading."""
     return gettext(_SUBJECTS[letter.kind])
 
 
-@_spoken
+@spoken
 def paragraphs(letter: Letter) -> tuple[str, ...]:
     """What the letter says, a paragraph each."""
     held = (_HELD,) if letter.blocks_orders else ()
     return tuple(gettext(text) for text in (_WORDS[letter.kind], *held))
 
 
-@_spoken
+@spoken
 def sums(letter: Letter) -> tuple[tuple[str, str], ...]:
     """The sums below the invoices, the last what is to be paid."""
     rows = [(gettext("Overdue"), letter.demanded)]
@@ -111,8 +106,9 @@ def sums(letter: Letter) -> tuple[tuple[str, str], ...]:
     return tuple((name, money(value, letter.currency)) for name, value in rows)
 
 
-def _rows(letter: Letter) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [
+def rows(letter: Letter) -> list[tuple[str, ...]]:
+    """The table of invoices, in the order of `COLUMNS`."""
+    found: list[tuple[str, ...]] = [
         (
             line.invoice,
             line.order_number or "–",
@@ -127,8 +123,8 @@ def _rows(letter: Letter) -> list[tuple[str, ...]]:
     if letter.more:
         listed = sum((line.open_amount for line in letter.lines if not line.left_out), Decimal(0))
         rest = amount(letter.demanded - listed, letter.currency)
-        rows.append((gettext("%(count)s more") % {"count": letter.more}, "", "", "", "", rest, ""))
-    return rows
+        found.append((gettext("%(count)s more") % {"count": letter.more}, "", "", "", "", rest, ""))
+    return found
 
 
 def _note(line: LetterLine) -> str:
@@ -137,22 +133,25 @@ def _note(line: LetterLine) -> str:
     return inside(words(line.level))
 
 
-def _title(letter: Letter) -> str:
+def title(letter: Letter) -> str:
+    """What the letter is called in a list of files."""
     number = gettext("no. %(n)s") % {"n": letter.n}
     return f"{subject(letter)} {letter.company.upper()} {letter.account} {number}"
 
 
-def _account(letter: Letter) -> str:
+def account_line(letter: Letter) -> str:
+    """Whose account it is about, below the heading."""
     numbers = {"account": letter.account, "n": letter.n}
     return gettext("Customer account %(account)s, letter %(n)s") % numbers
 
 
-def _closing(letter: Letter) -> str:
+def closing(letter: Letter) -> str:
+    """The small print below the sums."""
     said = {"currency": letter.currency, "version": letter.policy}
     return gettext("Amounts in %(currency)s, tax included. Rules %(version)s.") % said
 
 
-@_spoken
+@spoken
 def as_html(letter: Letter, stylesheet: str = "") -> str:
     """The letter as a page of its own.
 
@@ -164,117 +163,13 @@ def as_html(letter: Letter, stylesheet: str = "") -> str:
     return templates.get_template("letter.html").render(
         letter=letter,
         subject=subject(letter),
-        title=_title(letter),
+        title=title(letter),
         paragraphs=paragraphs(letter),
         language=current().code,
-        account_line=_account(letter),
-        columns=[gettext(name) for name in _COLUMNS],
-        rows=_rows(letter),
+        account_line=account_line(letter),
+        columns=[gettext(name) for name in COLUMNS],
+        rows=rows(letter),
         sums=sums(letter),
-        closing=_closing(letter),
+        closing=closing(letter),
         stylesheet=stylesheet,
     )
-
-
-@_spoken
-def as_pdf(letter: Letter, font: Path | None = None) -> bytes:
-    """The letter as a PDF on A4; the same letter gives the same bytes.
-
-    Args:
-        letter: the record.
-        font: a TrueType font; None: Helvetica, which every reader has and which holds Western European signs.
-
-    Raises:
-        CannotPrint: the font at hand lacks signs of the letter, or cannot be read.
-    """
-    pdf = FPDF(format="A4")
-    pdf.set_creation_date(datetime.combine(letter.on, time(12), UTC))
-    pdf.set_title(_title(letter))
-    pdf.set_lang(current().code)
-    pdf.set_margins(14, 16)
-    pdf.set_auto_page_break(True, 18)
-    family = font_of(pdf, font)
-    if font is None:
-        _check_signs(letter)
-    pdf.add_page()
-    pdf.set_font(family, size=9)
-    for line in letter.sender:
-        _line(pdf, line, align="R")
-    pdf.ln(6)
-    pdf.set_font(family, size=11)
-    for line in (letter.customer_name or letter.account, *letter.address):
-        _line(pdf, line)
-    pdf.ln(6)
-    _line(pdf, f"{letter.on.isoformat()}", align="R")
-    pdf.set_font(family, size=15)
-    _line(pdf, subject(letter))
-    pdf.set_font(family, size=9)
-    _line(pdf, _account(letter))
-    pdf.ln(3)
-    pdf.set_font(family, size=11)
-    for text in paragraphs(letter):
-        pdf.multi_cell(0, 6, text, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-        pdf.ln(2)
-    _table(pdf, letter, family)
-    pdf.ln(3)
-    pdf.set_font(family, size=11)
-    for name, said in sums(letter):
-        pdf.cell(130, 7, name, align="R")
-        pdf.cell(0, 7, said, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-    pdf.ln(4)
-    pdf.set_font(family, size=8)
-    _line(pdf, _closing(letter))
-    return bytes(pdf.output())
-
-
-def font_of(pdf: FPDF, font: Path | None) -> str:
-    """The family a document is set in: that of a file, or one that every reader has.
-
-    Raises:
-        CannotPrint: the file is no font.
-    """
-    if font is None:
-        return "helvetica"
-    try:
-        pdf.add_font("letter", fname=str(font))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise CannotPrint(f"the font of Q2C_WEB_LETTER_FONT_FILE cannot be used: {error}") from error
-    return "letter"
-
-
-def _check_signs(letter: Letter) -> None:
-    texts = (letter.customer_name, *letter.address, *letter.sender, *(cell for row in _rows(letter) for cell in row))
-    for text in texts:
-        try:
-            text.replace("–", "-").encode("latin-1")
-        except UnicodeEncodeError as error:
-            raise CannotPrint(
-                f"{text[:80]!r} has signs that the built-in font lacks: download the HTML letter, or have a TrueType "
-                "font set as Q2C_WEB_LETTER_FONT_FILE"
-            ) from error
-
-
-def _plain(pdf: FPDF, text: str) -> str:
-    """A text without the signs that only a font of its own has."""
-    return text if pdf.is_ttf_font else text.replace("–", "-")
-
-
-def _line(pdf: FPDF, text: str, align: str = "L") -> None:
-    pdf.multi_cell(0, 5.5, _plain(pdf, text), align=align, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-
-
-def _table(pdf: FPDF, letter: Letter, family: str) -> None:
-    pdf.set_font(family, size=8)
-    aligned = (Align.L, Align.L, Align.L, Align.R, Align.R, Align.R, Align.L)
-    with pdf.table(
-        col_widths=_WIDTHS,
-        text_align=aligned,
-        line_height=5,
-        padding=1,
-        cell_fill_mode=TableCellFillMode.NONE,
-        headings_style=FontFace(family=family, emphasis=""),
-    ) as table:
-        for row in ([gettext(name) for name in _COLUMNS], *_rows(letter)):
-            cells = table.row()
-            for text in row:
-                cells.cell(_plain(pdf, text))

@@ -7,7 +7,7 @@ nothing that has one, and that no sender can fill the run is the same for all of
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -119,8 +119,12 @@ class SpokenTo(Counting):
 
     async def _take_safely(self, message: SignedMessage, said: VerifiedMessage) -> None:
         """Do what a message says; one that cannot be taken stands in nobody's way."""
+        await self._safely(said, self._take(message, said))
+
+    async def _safely(self, said: VerifiedMessage, work: Awaitable[None]) -> None:
+        """Do what a message asked for; where that fails, it is answered so."""
         try:
-            await self._take(message, said)
+            await work
         except (ValueError, ArithmeticError, LookupError, TypeError) as error:
             workflow.logger.exception("a message could not be taken")
             self._count(FAILED)

@@ -161,6 +161,7 @@ async def long_look(
     queue: str,
     once: timedelta = ONE_LOOK,
     silent: timedelta = ONE_LOOK_SILENT,
+    retry: RetryPolicy = RETRY,
 ) -> tuple[Result | None, str]:
     """What a look at many records comes to, tried again for so long at most.
 
@@ -172,6 +173,7 @@ async def long_look(
         queue: task queue of the activity.
         once: one try.
         silent: longest silence of a try.
+        retry: how soon and how often it is tried again.
 
     Returns:
         The answer; or None, and why it failed.
@@ -184,7 +186,7 @@ async def long_look(
             start_to_close_timeout=once,
             schedule_to_close_timeout=longest,
             heartbeat_timeout=silent,
-            retry_policy=RETRY,
+            retry_policy=retry,
             summary=summary,
         )
     except ActivityError as error:

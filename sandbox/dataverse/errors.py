@@ -8,6 +8,7 @@ and it is where no source gives one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -143,6 +144,16 @@ def number_out_of_range(entity: str, column: str) -> DataverseError:
         "0x80044330",
         f"A validation error occurred. The value of '{column}' on record of type '{entity}' is outside the valid"
         " range.",
+    )
+
+
+def moment_too_early(moment: datetime) -> DataverseError:
+    """A moment before the year 1753, in a row or in a filter; the misspelling is the platform's."""
+    return DataverseError(
+        400,
+        "0x80040239",
+        f"DateTime is less than minumum value supported by CrmDateTime. Actual value: {moment:%m/%d/}{moment.year:04}"
+        f" {moment:%H:%M:%S}, Minimum value supported: 01/01/1753 00:00:00",
     )
 
 

@@ -20,6 +20,7 @@ _GUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}
 _MONEY_STEP: Final = Decimal("0.0001")
 _NUMBER_STEP: Final = Decimal("0.0000000001")
 _INT32: Final = range(-(2**31), 2**31)
+_EARLIEST: Final = datetime(1753, 1, 1, tzinfo=UTC)
 
 
 def is_guid(text: Any) -> bool:
@@ -115,11 +116,25 @@ def _point_in_time(entity: Entity, column: Column, value: Any) -> str:
         raise _unconvertible(entity, column, value)
     try:
         if column.type == "DateOnly":
-            return date.fromisoformat(value).isoformat()
-        moment = datetime.fromisoformat(value)
-    except ValueError as problem:
+            date.fromisoformat(value)
+        return _moment_of(column, value)
+    except (ValueError, OverflowError) as problem:
         raise _unconvertible(entity, column, value) from problem
-    return to_moment(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _moment_of(column: Column, text: str) -> str:
+    """The stored form of a moment or a day.
+
+    Raises:
+        DataverseError: It is before 1753.
+        ValueError: It is none.
+        OverflowError: It is none in UTC.
+    """
+    given = datetime.fromisoformat(text)
+    moment = given if given.tzinfo else given.replace(tzinfo=UTC)
+    if moment < _EARLIEST:
+        raise errors.moment_too_early(given)
+    return moment.date().isoformat() if column.type == "DateOnly" else to_moment(moment)
 
 
 def _unconvertible(entity: Entity, column: Column, value: Any) -> errors.DataverseError:
@@ -135,6 +150,7 @@ def from_literal(column: Column, literal: Literal) -> Any:
 
     Raises:
         FilterError: The constant is of another type.
+        DataverseError: It is a moment before 1753.
     """
     value = literal.value
     if literal.kind == "null":
@@ -166,12 +182,9 @@ def from_literal(column: Column, literal: Literal) -> Any:
 
 def _moment_literal(column: Column, literal: Literal) -> str:
     try:
-        moment = datetime.fromisoformat(literal.value)
-    except ValueError as problem:
+        return _moment_of(column, literal.value)
+    except (ValueError, OverflowError) as problem:
         raise _mismatch(column, literal) from problem
-    if column.type == "DateOnly":
-        return moment.date().isoformat()
-    return to_moment(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def from_text(column: Column, text: str) -> Any:

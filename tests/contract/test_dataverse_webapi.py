@@ -356,6 +356,20 @@ def test_bodies_that_are_wrong(sales: World, body: dict[str, Any], code: str, te
     assert len(sales.dataverse.rows("account")) == before
 
 
+@pytest.mark.parametrize("day", ["0020-11-30", "1752-12-31", "0001-01-01"])
+def test_no_moment_before_1753_is_stored_or_asked_for(sales: World, day: str) -> None:
+    for method, path, body in (
+        ("POST", "opportunities", {"name": "Early", "estimatedclosedate": day}),
+        ("POST", "opportunities", {"name": "Early", "actualclosedate": day}),
+        ("GET", f"opportunities?$filter=createdon lt {day}T00:00:00Z", None),
+    ):
+        status, code, message = sales.refused(method, path, body)
+        assert (status, code) == (400, "0x80040239")
+        year, month, of_month = day.split("-")
+        assert f"Actual value: {month}/{of_month}/{year} 00:00:00, Minimum value supported: 01/01/1753" in message
+    assert not [row for row in sales.dataverse.rows("opportunity") if row["name"] == "Early"]
+
+
 def test_a_column_the_system_requires_must_be_sent(sales: World) -> None:
     assert sales.refused("POST", "products", {"name": "No number"})[:2] == (400, "0x80040200")
 

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.credit_review_signatures import (
     CreditReviewActivities,
-    FindLedgers,
-    FoundLedgers,
     ReviewedLedgers,
     ReviewLedgers,
     TellDifferences,
@@ -31,6 +30,7 @@ from domain.credit_review_said import CreditReviewStart, CreditReviewView, Revie
 from domain.messages import Outcome, SignedMessage
 from domain.people import Person
 from runs import names
+from runs.calls import Unreadable
 from runs.credit_review import CreditReviews
 from tests.deadlines import PATIENCE
 from tests.workflows.conftest import World, queues_of_its_own
@@ -47,26 +47,26 @@ DIFFERS = Difference(code="CREDIT_OF_NO_DEAL", account="US-007", deal_id=DEAL, o
 
 
 class ScriptedReviews(CreditReviewActivities):
-    """A company of twelve customers; the ledger of one differs."""
+    """A company of twelve customers, of whom one activity reviews ten; the ledger of one differs."""
 
     def __init__(self) -> None:
         self.reviewed: list[ReviewLedgers] = []
         self.told: list[TellDifferences] = []
-
-    @activity.defn(name="find_ledgers")
-    async def find_ledgers(self, find: FindLedgers) -> FoundLedgers:
-        return FoundLedgers(accounts={f"US-{n:03}": (DEAL,) if n == 7 else () for n in range(1, 13)})
+        self.failure: ApplicationError | None = None
 
     @activity.defn(name="review_ledgers")
     async def review_ledgers(self, review: ReviewLedgers) -> ReviewedLedgers:
         self.reviewed.append(review)
-        book = RebuiltBook(dropped=1) if review.rebuild else None
-        return ReviewedLedgers(
-            ledgers=tuple(
-                ReviewedLedger(account=account, differences=(DIFFERS,) if account == "US-007" else (), rebuilt=book)
-                for account in review.accounts
-            )
-        )
+        if self.failure is not None and review.after:
+            raise self.failure
+        wanted = review.customer.casefold()
+        accounts = [a for n in range(1, 13) if (a := f"US-{n:03}") > review.after and wanted in ("", a.casefold())]
+        view, book = review.view, RebuiltBook(dropped=1) if review.rebuild else None
+        for account in accounts[:10]:
+            found = (DIFFERS,) if account == "US-007" else ()
+            view = view.with_ledger(ReviewedLedger(account=account, differences=found, rebuilt=book))
+        left = len(accounts) - 10
+        return ReviewedLedgers(view=view, after=accounts[9], left=left) if left > 0 else ReviewedLedgers(view=view)
 
     @activity.defn(name="tell_differences")
     async def tell_differences(self, tell: TellDifferences) -> Nothing:
@@ -104,11 +104,7 @@ class Company:
                 await asyncio.sleep(0.05)
 
     def workers(self) -> list[Worker]:
-        scripted: list[Callable[..., Any]] = [
-            self.work.find_ledgers,
-            self.work.tell_differences,
-            self.work.review_ledgers,
-        ]
+        scripted: list[Callable[..., Any]] = [self.work.tell_differences, self.work.review_ledgers]
         proofs: list[Callable[..., Any]] = [TrustingVerifier().verify_messages, ScriptedAudit(self.world).record_audit]
         deals = Worker(
             self.client,
@@ -143,7 +139,7 @@ async def test_ledgers_are_compared_at_night_and_what_differs_is_an_exception_an
     await company.env.fast_forward(company.run, timedelta(days=1))
     view = await company.until_reviewed()
     assert (view.ledgers, view.differences, view.rebuilt) == (12, (DIFFERS,), 0)
-    assert [len(ask.accounts) for ask in company.work.reviewed][:2] == [10, 2]
+    assert [(ask.after, ask.view.ledgers) for ask in company.work.reviewed][:2] == [("", 0), ("US-010", 10)]
     assert not any(ask.rebuild for ask in company.work.reviewed)
     assert company.work.told[0].differences == (DIFFERS,)
 
@@ -158,7 +154,7 @@ async def test_an_operator_alone_has_ledgers_rebuilt_and_it_is_written_down(comp
     done = await company.say(OTTO, customer="us-007", reason="after a restore")
     assert done is not None and done.accepted and "1 rebuilt: 1 entries dropped" in done.detail
     (asked,) = company.work.reviewed
-    assert (asked.accounts, asked.rebuild) == ({"US-007": (DEAL,)}, True)
+    assert (asked.customer, asked.rebuild) == ("us-007", True)
     looked = await company.say(OTTO, dry_run="true", reason="all of them")
     assert looked is not None and "12 credit ledgers compared, 1 differences" in looked.detail
     assert not company.work.told, "who asked was answered"
@@ -167,6 +163,18 @@ async def test_an_operator_alone_has_ledgers_rebuilt_and_it_is_written_down(comp
             await asyncio.sleep(0.05)
     codes = [record.code for record in company.world.audited]
     assert sorted(codes) == ["", "", "BAD_ARGUMENT", "NO_AUTHORITY"]
+
+
+async def test_a_review_that_goes_no_further_says_why_how_many_are_left_and_what_it_found(company: Company) -> None:
+    company.work.failure = ApplicationError("503", type="Transient", non_retryable=True)
+    await company.begin()
+    done = await company.say(OTTO, dry_run="true", reason="all of them")
+    assert done is not None and done.accepted
+    assert (
+        "10 credit ledgers compared, 1 differences; it ended early: Transient: 503; 2 ledgers were not" in done.detail
+    )
+    view = await company.reviews.read("usmf")
+    assert view.failed == {"": "Transient: 503; 2 ledgers were not looked at"} and view.differences == (DIFFERS,)
 
 
 def entry(deal_id: str, amount: int, status: EntryStatus = EntryStatus.RESERVED) -> CreditEntry:
@@ -213,3 +221,18 @@ async def test_a_ledger_takes_a_new_book_in_one_step_and_refuses_what_was_read_b
     assert (told.refused, told.dropped, told.added, told.changed) == ("", 1, 1, 1)
     after = (await ledger.query(names.LEDGER, result_type=LedgerState)).book
     assert {e.deal_id: int(e.amount) for e in after.entries} == {"other amount": 60, "forgotten": 70}
+
+
+async def test_of_deals_that_cannot_say_what_they_claim_it_is_known_why(company: Company) -> None:
+    account = f"C-{uuid.uuid4().hex[:8]}"
+    odd = await company.client.start_workflow(
+        names.CREDIT_LEDGER,
+        LedgerStart(company="usmf", customer_account=account),
+        id=names.deal_id("usmf", account),
+        task_queue=names.DEAL_QUEUE,
+    )
+    found, silent = await company.reviews.claims_of_those_that_answer([odd.id, "q2c/usmf/gone"])
+    assert found == [] and list(silent) == [odd.id] and "cannot be read" in silent[odd.id].detail
+    with pytest.raises(Unreadable):
+        await company.reviews.claims([odd.id])
+    assert await company.reviews.claims(["q2c/usmf/gone"]) == []

@@ -243,7 +243,7 @@ async def test_a_word_that_cannot_be_checked_waits_and_ends_no_run(
 ) -> None:
     """Before: an answer that somebody else gave in place of a worker ended the run, and all it remembered."""
     doubtful, work = Doubtful(3), ScriptedReviews()
-    reviewed: list[Callable[..., Any]] = [work.find_ledgers, work.tell_differences, work.review_ledgers]
+    reviewed: list[Callable[..., Any]] = [work.tell_differences, work.review_ledgers]
     finance = Worker(environment.client, task_queue=names.FINANCE_QUEUE, activities=reviewed)
     async with workers_of(environment, world, CreditReview, doubtful.verify_messages), finance:
         run = await begin(environment, names.CREDIT_REVIEW, CreditReviewStart(company="usmf", timezone="UTC"))
@@ -422,7 +422,7 @@ async def test_a_night_that_came_while_the_run_went_on_as_a_new_one_is_made_up_f
 ) -> None:
     """Before: the next run counted from its own beginning, and the ledgers were not compared that night."""
     work = ScriptedReviews()
-    reviewed: list[Callable[..., Any]] = [work.find_ledgers, work.tell_differences, work.review_ledgers]
+    reviewed: list[Callable[..., Any]] = [work.tell_differences, work.review_ledgers]
     finance = Worker(environment.client, task_queue=names.FINANCE_QUEUE, activities=reviewed)
     view = CreditReviewView(company="usmf", next_at=datetime.now(UTC) - timedelta(seconds=1))
     async with workers_of(environment, world, CreditReview), finance:

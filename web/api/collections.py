@@ -71,7 +71,7 @@ def add_collections(api: FastAPI, accounts: Accounts) -> None:
     @api.get(f"{LETTER}/pdf", operation_id="readLetterAsPdf", responses=problems(403, 404, 502), response_class=Pdf)
     async def read_letter_as_pdf(asked: Asked, n: Number, who: Caller) -> Response:
         """A letter as PDF. It is written, never sent, by this product."""
-        return pdf_answer(accounts, await accounts.letter(who.person, *asked, n))
+        return await pdf_answer(accounts, await accounts.letter(who.person, *asked, n))
 
     @api.get(LETTER, operation_id="readLetter", responses=problems(403, 404, 502))
     async def read_letter(asked: Asked, n: Number, who: Caller) -> Letter:
@@ -109,12 +109,12 @@ def account_body(name: str) -> type[BaseModel]:
     return ACCOUNT_BODIES[name]
 
 
-def pdf_answer(accounts: Accounts, letter: Letter) -> Response:
+async def pdf_answer(accounts: Accounts, letter: Letter) -> Response:
     """A letter as a download. Raises as ``Accounts.pdf``."""
     safe = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in letter.account if sign.isascii())
     name = f"letter-{letter.company}-{safe}-{letter.n}.pdf"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Pdf(accounts.pdf(letter), headers=headers)
+    return Pdf(await accounts.pdf(letter), headers=headers)
 
 
 def _answer(message_id: str, outcome: Outcome | None) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -136,7 +135,7 @@ class CollectionPages:
         """A letter as a download."""
         company, account = _asked(request)
         letter = await self.accounts.letter(session.identity, company, account, request.path_params["n"])
-        return await asyncio.to_thread(pdf_answer, self.accounts, letter)
+        return await pdf_answer(self.accounts, letter)
 
     async def _page(
         self,

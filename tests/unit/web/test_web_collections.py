@@ -18,7 +18,7 @@ from tests.unit.web.test_web_api import problem
 from tests.webworld import accounts
 from tests.webworld.browsing import Browser, form_of
 from tests.webworld.world import Stage, Tenant, until
-from web import letters
+from web import letters, letters_pdf
 from web.languages import LANGUAGES, using
 
 
@@ -115,12 +115,12 @@ async def test_letters_are_html_and_pdf_of_one_record(http: httpx.AsyncClient, t
     assert "Contoso &lt;Inc&gt;" in page and "1,070.00 USD" in page and "INV-2" not in page, "it is not overdue"
     pdf = await http.get(f"{where}/2/pdf", headers=tenant.bearer("ines"))
     assert pdf.headers["content-type"] == "application/pdf" and pdf.content.startswith(b"%PDF-")
-    assert pdf.content == letters.as_pdf(letter), "the same record is the same file"
+    assert pdf.content == letters_pdf.as_pdf(letter), "the same record is the same file"
     german = letter.model_copy(update={"language": "de-AT"})
     with using(LANGUAGES["es"]):
         page = letters.as_html(german)
     assert '<html lang="de">' in page and "<h1>Mahnung</h1>" in page and "1.070,00 USD" in page
-    assert "trotz unserer Erinnerung" in page and letters.as_pdf(german) != pdf.content
+    assert "trotz unserer Erinnerung" in page and letters_pdf.as_pdf(german) != pdf.content
     assert letters.subject(letter.model_copy(update={"language": "tlh"})) == "Overdue notice"
     assert "letter-usmf-L-1-2.pdf" in pdf.headers["content-disposition"]
     problem(await http.get(f"{where}/9", headers=tenant.bearer("ines")), 404, "NOT_FOUND")
