@@ -6,13 +6,13 @@ of it, and Sales shows why. What is shipped already is invoiced and paid all the
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from domain.credit_facts import CreditStatus
 from domain.credit_lifting import hold_in_words
 from domain.deal_state import DealState
+from domain.frozen import replace
 
 LOOK_AGAIN: Final = timedelta(hours=24)
 """How often credit of such an order is looked at though nothing was heard: due dates pass, limits and releases end."""

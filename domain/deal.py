@@ -6,7 +6,7 @@ from each fact is said in ``domain.rules``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from domain import facts
@@ -17,6 +17,7 @@ from domain.facts import (
     Fact,
     StepFact,
 )
+from domain.frozen import replace
 from domain.money import plain
 from domain.refusals import Refusal
 from domain.rules import (
@@ -77,7 +78,8 @@ def apply(state: DealState, event: Event) -> Transition:
         text += f"; the deal is closed short: {plain(cancelled)} cancelled" if cancelled else "; the deal is closed"
     stage = _stage(after)
     waits_anew = (stage, *_waits_for(after)) != (state.stage, *_waits_for(state))
-    after = after.stamped(
+    after = replace(
+        after,
         version=state.version + 1,
         updated_at=event.at,
         stage=stage,

@@ -3,7 +3,7 @@
 What Finance holds is read whole and takes the place of what was read before, so that a document told twice, late or out
 of order leaves the same state (invariant I13).
 
-The state is a frozen dataclass and not a ``Record``: ``dataclasses.replace`` is checked by mypy field by field.
+The state is a frozen dataclass and not a ``Record``: mypy checks ``domain.frozen.replace`` field by field.
 """
 
 from __future__ import annotations
@@ -238,24 +238,6 @@ class DealState:
     started_at: datetime
     updated_at: datetime
     waiting_since: datetime
-
-    def stamped(
-        self, *, version: int, updated_at: datetime, stage: Stage, order: OrderStatus, waiting_since: datetime
-    ) -> DealState:
-        """The state with what follows from all the rest of it.
-
-        `dataclasses.replace` takes twenty times as long, and thousands of events may come in one workflow task.
-        """
-        after = object.__new__(DealState)
-        after.__dict__.update(
-            self.__dict__,
-            version=version,
-            updated_at=updated_at,
-            stage=stage,
-            order=order,
-            waiting_since=waiting_since,
-        )
-        return after
 
     @property
     def policy(self) -> DealPolicy:

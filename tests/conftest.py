@@ -30,11 +30,6 @@ def pytest_configure() -> None:
     pytest.MonkeyPatch().setattr("typer.testing._get_command", functools.cache(get_command))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores (`-n auto`): tests wait for timers and servers a third of their time."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Every coroutine test has a deadline in its loop."""
     deadlines.bound(items, float(config.getini("timeout")))

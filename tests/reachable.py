@@ -7,7 +7,6 @@ next. States that differ only in what no decision looks at (versions, texts, mom
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
@@ -23,6 +22,7 @@ from domain.credit_rule import RELEASED
 from domain.deal import apply
 from domain.deal_state import DealState, OrderStatus
 from domain.facts import Event, Fact
+from domain.frozen import replace
 from domain.growing import RaisedLine
 from domain.line_change import LineChange
 from domain.marks import mark_due, wanted_mark

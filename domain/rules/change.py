@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from domain.deal_state import DealState
+from domain.frozen import replace
 from domain.refusals import Refusal
 
 

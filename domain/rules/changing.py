@@ -6,7 +6,6 @@ customer's credit, then Sales. Nothing is called cancelled before Finance was re
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final, NoReturn
 
@@ -14,6 +13,7 @@ from domain import facts, order_change_facts
 from domain.causes import Cause
 from domain.changing import PAUSES, ChangeStep, OrderChange, cuts
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
+from domain.frozen import replace
 from domain.growing import sizes_of
 from domain.lines import LineLedger
 from domain.money import plain

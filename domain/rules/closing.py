@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, assert_never
 
 from domain import facts
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.facts import ClosingFact
+from domain.frozen import replace
 from domain.refusals import Refusal
 from domain.rules.change import Change, with_exception
 from domain.rules.following import Rules

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from domain import facts
@@ -11,6 +10,7 @@ from domain.credit_facts import CreditStatus
 from domain.credit_following import follows, held
 from domain.credit_rule import RELEASED
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
+from domain.frozen import replace
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal, with_exception
 from domain.rules.closing import ended_here

@@ -6,7 +6,6 @@ meanwhile: a customer that is half set up would be found as a duplicate the next
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from domain import customer_setup_facts
@@ -14,6 +13,7 @@ from domain.assessment import Problem, QuoteAssessment
 from domain.customer_problems import CUSTOMER_CODES, problems_of
 from domain.customers import LONGEST, WORDS, CustomerWork, UnknownCustomer
 from domain.deal_state import DealState, QuoteStatus
+from domain.frozen import replace
 from domain.people import Person
 from domain.refusals import Refusal
 from domain.rules.change import Change, Refused, illegal

@@ -6,7 +6,6 @@ All documents of an order are read together, so the order in which they were tol
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final, assert_never
 
@@ -15,6 +14,7 @@ from domain.credit_following import follows, let_go
 from domain.deal_state import DealState, OrderStatus, SalesDue
 from domain.delivered import Delivery
 from domain.facts import DeliveryFact
+from domain.frozen import replace
 from domain.fulfilment import Invoice
 from domain.money import format_money, plain
 from domain.refusals import Refusal

@@ -6,13 +6,13 @@ fact: it is recorded, and named to a person (lifecycle 2.6).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final, assert_never
 
 from domain import deposit_facts
 from domain.deal_state import DealState
 from domain.deposit_facts import DepositFact
+from domain.frozen import replace
 from domain.money import format_money, plain
 from domain.refusals import Refusal
 from domain.rules.change import Change, illegal, with_exception, without_exceptions

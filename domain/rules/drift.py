@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +10,7 @@ from domain.approvals import ApprovalState, ApprovalStatus
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, QuoteStatus
 from domain.drift import asked_anew, in_words
+from domain.frozen import replace
 from domain.people import Person
 from domain.price_look import DriftDecision, Verdict
 from domain.refusals import Refusal

@@ -6,13 +6,13 @@ is told to the rep as an open exception.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from domain import order_change_facts
 from domain.approvals import ApprovalState, ApprovalStatus
 from domain.changing import ChangeStep, OrderChange
 from domain.deal_state import DealState
+from domain.frozen import replace
 from domain.growing import SELL_ANEW, too_late
 from domain.reapproval import PastRequest, in_words, remembered
 from domain.refusals import Refusal

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from domain import facts
 from domain.credit_facts import CreditStatus
 from domain.deal_state import DealState, OrderStatus, QuoteStatus, SalesDue
 from domain.delivered import Delivery
+from domain.frozen import replace
 from domain.refusals import Refusal
 from domain.rules.change import Change, illegal, stale, with_exception, without_exceptions
 from domain.rules.closing import ended_here

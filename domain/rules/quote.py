@@ -5,7 +5,6 @@ Facts of the quote carry their revision; an older one is stale and changes nothi
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +13,7 @@ from domain.approvals import ApprovalStatus
 from domain.assessment import QuoteAssessment
 from domain.credit_facts import CreditStatus
 from domain.deal_state import OPEN_QUOTE, DealState, OrderStatus, QuoteStatus, SalesDue
+from domain.frozen import replace
 from domain.marks import REQUESTED
 from domain.reapproval import PastRequest, answered, in_words, remembered
 from domain.refusals import Refusal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from domain import credit_recheck_facts as facts
@@ -10,6 +9,7 @@ from domain.credit_facts import CreditStatus
 from domain.credit_following import follows
 from domain.credit_rule import RELEASED
 from domain.deal_state import DealState
+from domain.frozen import replace
 from domain.order_stop import OrderStop
 from domain.rules.change import Change, illegal
 from domain.rules.following import Rules

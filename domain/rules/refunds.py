@@ -6,13 +6,13 @@ there. What became of it is read in Finance, as everything is (lifecycle 2.8, 7;
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from domain import facts
 from domain.deal_state import DealState
+from domain.frozen import replace
 from domain.money import format_money, round_money
 from domain.payments import HOLDS_CREDIT, MOST_REFUNDS, ON_ITS_WAY, Refund, RefundStatus
 from domain.people import Person

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, assert_never
 
 from domain import facts
 from domain.causes import Cause, failure_of
 from domain.deal_state import DealState, OrderStatus, Outage, SalesDue
 from domain.facts import StepFact
+from domain.frozen import replace
 from domain.given import TAKES, GivenValue
 from domain.given_facts import ValueGiven
 from domain.price_look import DriftDecision

@@ -189,7 +189,7 @@ async def world(stage: Stage) -> dict[str, list[str]]:
 
 # What fades stands as it will when that is over.
 ALL_FADES_OVER = "document.getAnimations().forEach(fade => fade.finish())"
-COLOURS = "{runOnly: ['cat.color']}"
+COLOURS = "{runOnly: ['color-contrast', 'link-in-text-block']}"
 LOOKED_AT: Final[dict[int, dict[Literal["light", "dark"], str]]] = {
     1280: {"light": "{}", "dark": COLOURS},  # what is no colour is the same in both
     390: {"dark": "{}"},
