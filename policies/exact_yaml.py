@@ -4,7 +4,7 @@ YAML's own numbers with a fraction are floats, `09:00` is a number in base 60 an
 quietly: in a file that decides about money each of these would be a surprise. Aliases are refused: they are
 not needed here, and a few of them make a text of a hundred lines as large as a disk.
 
-The text is taken apart by libyaml, eight times as fast as in Python; what is made of it is decided here.
+The text is taken apart by libyaml, several times as fast as in Python; what is made of it is decided here.
 """
 
 from __future__ import annotations
