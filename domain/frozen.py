@@ -12,7 +12,7 @@ else:
     Changed = TypeVar("Changed")
 
     def replace(before: Changed, /, **changes: Any) -> Changed:
-        """As ``dataclasses.replace``, which takes twenty times as long: it hands each of seventy fields to ``__init__``.
+        """As ``dataclasses.replace``, which takes twenty times as long: it hands all fields to ``__init__``.
 
         For dataclasses that keep nothing but their fields, without ``slots`` and ``__post_init__``. Thousands of events
         may change a deal within one workflow task, which is over after two seconds.
