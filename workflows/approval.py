@@ -38,7 +38,7 @@ from domain.money import format_money, plain
 from domain.notices import of_request, untold
 from domain.refusals import Refusal
 from runs import attributes, names
-from workflows.hearing import FAILED, Counting, all_has_come, heard
+from workflows.hearing import Counting, all_has_come, heard, taken
 from workflows.notices_courier import Courier
 from workflows.proof import AT_ONCE, verify, verify_before_asking
 from workflows.published import Published
@@ -300,15 +300,15 @@ class Approval(Counting):
 
     def _decide(self, said: VerifiedMessage) -> Outcome:
         now = workflow.now()
-        try:
+        with taken(self._count):
             if said.name == DECIDE:
                 self._state, code, detail = rules.decided(self._state, said, now, self._delegations)
             else:
                 self._state, code, detail = said_to_request(self._state, said, now)
-        except Exception:  # noqa: BLE001 - one message that we cannot take must not keep all others from being heard
-            workflow.logger.exception("a message could not be taken")
-            self._count(FAILED)
-            return Outcome(message_id=said.message_id, accepted=False, code=Refusal.INTERNAL)
+            return self._became(said, code, detail)
+        return Outcome(message_id=said.message_id, accepted=False, code=Refusal.INTERNAL)
+
+    def _became(self, said: VerifiedMessage, code: Refusal | None, detail: str) -> Outcome:
         if code is None:
             did = str(said.args.get("decision") or said.name)[:LONGEST_DETAIL]
             return Outcome(message_id=said.message_id, accepted=True, detail=did)

@@ -40,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.digest import Digest
     from domain.messages import CustomerChanged, LedgerNote
     from runs import names
-    from workflows.hearing import FAILED, heard, is_long_enough
+    from workflows.hearing import heard, is_long_enough, taken
     from workflows.steps import attempt, cause_of
     from workflows.understanding import understood
 
@@ -208,12 +208,8 @@ class CreditLedger:
         news, self._news = self._news, News()
         if not news:
             return
-        try:
+        with taken(self._count):
             self._book, woken = news.into(self._book)
-        except Exception:  # noqa: BLE001 - the part that takes news in would end, and the ledger hear nothing any more
-            workflow.logger.exception("news could not be taken into the book")
-            self._count(FAILED)
-        else:
             self._wake.update(dict.fromkeys(woken, news.reason))
 
     # --- what deals and the intake say -----------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -45,6 +46,23 @@ def all_has_come() -> bool:
     return kept is None or not kept()
 
 
+@contextmanager
+def taken(count: Callable[[str], None]) -> Iterator[None]:
+    """What is raised while something heard is taken is logged and counted, and goes no further.
+
+    A handler or loop that raises fails its workflow task, and the run hears nothing more; its other messages must not
+    pay for a defect that one of them meets.
+
+    Args:
+        count: is told of it.
+    """
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - see above
+        workflow.logger.exception("a message could not be taken")
+        count(FAILED)
+
+
 def hear(message: tuple[Any, ...], kind: type[R], take: Callable[[R], object], count: Callable[[str], None]) -> None:
     """Hear one message.
 
@@ -58,11 +76,8 @@ def hear(message: tuple[Any, ...], kind: type[R], take: Callable[[R], object], c
     if said is None:
         count(UNREADABLE)
         return
-    try:
+    with taken(count):
         take(said)
-    except Exception:  # noqa: BLE001 - a handler that raises fails its workflow task, and the run hears nothing more
-        workflow.logger.exception("a message could not be taken")
-        count(FAILED)
 
 
 def heard(

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.quiet_hours import next_allowed, next_at
     from runs import names
     from workflows.audit import deliver_apart
-    from workflows.hearing import FAILED, UNKNOWN, Counting, heard, is_long_enough
+    from workflows.hearing import UNKNOWN, Counting, heard, is_long_enough, taken
     from workflows.steps import cause_of
 
 MOST_UNTAKEN = 200
@@ -80,16 +80,12 @@ class PeopleNotices(Counting):
 
     def _take(self) -> None:
         for telling in self._untaken:
-            try:
+            with taken(self._count):
                 box = self._box.take(telling, workflow.now())
-            except Exception:  # noqa: BLE001 - one notice that we cannot take must not keep all others from being told
-                workflow.logger.exception("a notice could not be taken")
-                self._count(FAILED)
-                continue
-            if box is self._box:
-                self._count(REPEATED)
-            self._box = box
-            self._something = True
+                if box is self._box:
+                    self._count(REPEATED)
+                self._box = box
+                self._something = True
         self._untaken.clear()
 
     async def _look(self) -> None:

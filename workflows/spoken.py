@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, ClassVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
@@ -125,7 +125,9 @@ class SpokenTo(Counting):
         """Do what a message asked for; where that fails, it is answered so."""
         try:
             await work
-        except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+        except FailureError:  # of Temporal: an activity that failed, or the run is cancelled
+            raise
+        except Exception as error:  # noqa: BLE001 - it must not keep the other messages from being heard
             workflow.logger.exception("a message could not be taken")
             self._count(FAILED)
             self._answer(said, Refusal.BAD_ARGUMENT, f"it could not be taken: {error}")

@@ -267,15 +267,16 @@ async def test_who_approves_is_read_until_it_can_be(
         await run.terminate()
 
 
+@pytest.mark.parametrize("defect", [ValueError, AttributeError])
 async def test_a_word_that_cannot_be_taken_is_answered_and_the_next_one_heard(
-    environment: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
+    environment: WorkflowEnvironment, world: World, monkeypatch: pytest.MonkeyPatch, defect: type[Exception]
 ) -> None:
     """Before: a defect in what one word does failed the run's every task."""
     take = CreditReview._take
 
     async def fails(run: CreditReview, message: SignedMessage, proved: Any) -> None:
         if proved.name == "broken":
-            raise ValueError("broken for the test")
+            raise defect("broken for the test")
         await take(run, message, proved)
 
     monkeypatch.setattr(CreditReview, "_take", fails)

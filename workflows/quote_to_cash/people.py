@@ -15,7 +15,7 @@ from domain.messages import DecisionRefused, Outcome, RequestNote, SignedMessage
 from domain.people import SYSTEM
 from domain.refusals import Refusal
 from runs import names
-from workflows.hearing import FAILED, all_has_come
+from workflows.hearing import all_has_come, taken
 from workflows.proof import AT_ONCE, verify
 from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.record import DealRecord
@@ -169,20 +169,17 @@ class People:
 
     def _hear(self, message: SignedMessage, said: VerifiedMessage) -> Outcome:
         digest = "" if said.refused else content_digest(said.person.oid, said.name, said.args)
-        try:
+        code: str = Refusal.INTERNAL
+        detail = ""
+        with taken(self._record.count):
             fact = commands.fact_of(said, self._record.state, deal_id=self._record.deal_id, at=workflow.now())
             event_id = "" if said.refused else said.message_id
             done = self._record.apply(
                 fact, event_id=event_id, actor=said.person.named, envelope=message, sign_in=said.sign_in
             )
-        except Exception:  # noqa: BLE001 - one message that we cannot take must not end the conversation
-            workflow.logger.exception("a message could not be taken")
-            self._record.count(FAILED)
-            return Outcome(message_id=said.message_id, accepted=False, code=Refusal.INTERNAL, digest=digest)
-        if done is None:
-            return Outcome(message_id=said.message_id, accepted=False, code=Refusal.DUPLICATE, digest=digest)
-        detail = done.audit.text[:LONGEST_DETAIL] if done.code else ""
-        return Outcome(message_id=said.message_id, accepted=not done.code, code=done.code, detail=detail, digest=digest)
+            code = done.code if done else Refusal.DUPLICATE
+            detail = done.audit.text[:LONGEST_DETAIL] if done and done.code else ""
+        return Outcome(message_id=said.message_id, accepted=not code, code=code, detail=detail, digest=digest)
 
     def _audiences(self) -> tuple[str, ...]:
         """A message may be meant for the deal, or for one of its requests that had ended when it came."""
