@@ -176,7 +176,8 @@ async def test_a_delivery_outlives_an_answer_that_is_not_to_be_tried_again(
     """Before: it failed, and with it the only copy of the records."""
     monkeypatch.setattr("workflows.audit.DELIVERY_REST", timedelta(seconds=1))
     url = f"sqlite:///{tmp_path}/ledger.db"
-    desk = AuditDesk(Ledger(url))
+    ledger = Ledger(url)
+    desk = AuditDesk(ledger)
     refused: list[int] = []
 
     @activity.defn(name="record_audit")
@@ -199,5 +200,6 @@ async def test_a_delivery_outlives_an_answer_that_is_not_to_be_tried_again(
     ):
         delivery_id = f"audit/usmf/{uuid.uuid4().hex[:8]}"
         receipt = await environment.client.execute_workflow(AuditDelivery.run, outbox, id=delivery_id, task_queue=queue)
+    await ledger.close()
     assert (refused, receipt.through) == ([3], 3)
     assert await stored(url) == [1, 2, 3]
