@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError
 
 from activities.delegation_signatures import DelegationActivities, OfCompany
 from domain import approval_rules as rules
@@ -42,7 +42,7 @@ from workflows.hearing import Counting, all_has_come, heard, taken
 from workflows.notices_courier import Courier
 from workflows.proof import AT_ONCE, verify, verify_before_asking
 from workflows.published import Published
-from workflows.steps import URGENT
+from workflows.steps import URGENT, execute, tell
 
 ON_ITS_WAY = timedelta(seconds=10)
 """How long a decision may be on its way: a deadline is looked at that much later, and decided by who signed before."""
@@ -183,7 +183,7 @@ class Approval(Counting):
         Where it cannot be read, those are asked whom the policy names: that gives nobody a right, and nothing hangs.
         """
         try:
-            self._delegations = await workflow.execute_activity_method(
+            self._delegations = await execute(
                 DelegationActivities.read_delegations,
                 OfCompany(company=self._state.request.company),
                 start_to_close_timeout=timedelta(seconds=10),
@@ -193,8 +193,6 @@ class Approval(Counting):
                 priority=URGENT,
             )
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             workflow.logger.warning("delegations cannot be read: everybody is asked themselves: %s", error.cause)
             self._delegations = NOBODY_AWAY
 
@@ -339,7 +337,7 @@ class Approval(Counting):
         if parent is None:
             return
         try:
-            await workflow.get_external_workflow_handle(parent.workflow_id).signal(signal, note)
+            await tell(workflow.get_external_workflow_handle(parent.workflow_id), signal, note)
         except FailureError as error:  # the deal has ended, and with it its record
             workflow.logger.info("%s could not be written down: %s", signal, error)
 

@@ -14,13 +14,14 @@ from typing import Protocol
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import AuditActivities
     from domain.audit import AuditBatch, AuditReceipt, Outbox
     from runs import names
+    from workflows.steps import execute, to_its_end
 
 LONGEST_WAIT = timedelta(seconds=5)
 """How long the store has to answer a deal."""
@@ -101,7 +102,7 @@ class Trail:
         )
         batch = keeper.outbox.batch()
         try:
-            receipt = await workflow.execute_activity_method(
+            receipt = await execute(
                 AuditActivities.record_audit,
                 batch,
                 task_queue=names.DEAL_QUEUE,
@@ -111,9 +112,7 @@ class Trail:
                 summary=_stored(batch),
                 priority=LAST,
             )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
+        except ActivityError:
             keeper.outbox = keeper.outbox.unanswered(workflow.now())
             return False
         keeper.outbox = keeper.outbox.acknowledged(receipt)
@@ -151,13 +150,15 @@ async def deliver_apart(given: Outbox, delivery_id: str, summary: str) -> None:
         summary: what Temporal Web shows.
     """
     try:
-        await workflow.start_child_workflow(
-            AuditDelivery.run,
-            given,
-            id=delivery_id,
-            task_queue=names.DEAL_QUEUE,
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            static_summary=summary,
+        await to_its_end(
+            workflow.start_child_workflow(
+                AuditDelivery.run,
+                given,
+                id=delivery_id,
+                task_queue=names.DEAL_QUEUE,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                static_summary=summary,
+            )
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("these records were handed over before")
@@ -178,7 +179,7 @@ class AuditDelivery:
         receipt = AuditReceipt(through=0)
         while outbox.pending:
             try:
-                receipt = await workflow.execute_activity_method(
+                receipt = await execute(
                     AuditActivities.record_audit,
                     outbox.batch(),
                     start_to_close_timeout=DELIVERY_ATTEMPT,
@@ -186,8 +187,6 @@ class AuditDelivery:
                     summary=_stored(outbox.batch()),
                 )
             except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise
                 workflow.logger.error("audit records are not stored yet: %s", error.cause)
                 await workflow.sleep(DELIVERY_REST, summary="Try the audit store again")
             else:

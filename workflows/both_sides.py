@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.entities.comparison_run import Progress, ReadingStart
     from runs import names
-    from workflows.steps import Argument, Patience, Result, begin, cause_of
+    from workflows.steps import Argument, Patience, Result, attempt, cause_of
 
 Start = TypeVar("Start", bound=ReadingStart)
 Does = Callable[[Any, Argument], Coroutine[Any, Any, Result]]
@@ -184,10 +184,10 @@ class BothSides(Generic[Start]):
         return ReadPage(place=self._place, number=number)
 
     async def _sales(self, activity: Does[Argument, Result], argument: Argument, summary: str) -> Result:
-        return await begin(activity, argument, queue=names.DATAVERSE_BULK_QUEUE, summary=summary, patience=PATIENCE)
+        return await attempt(activity, argument, queue=names.DATAVERSE_BULK_QUEUE, summary=summary, patience=PATIENCE)
 
     async def _finance(self, activity: Does[Argument, Result], argument: Argument, summary: str) -> Result:
-        return await begin(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)
+        return await attempt(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)
 
 
 def in_words(error: ActivityError) -> ApplicationError:

@@ -12,7 +12,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.bulk_signatures import BulkActivities, CheckDeals, Found, LookAtDeals, TellDeals
@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from runs import names
     from workflows.hearing import all_has_come
     from workflows.spoken import SpokenTo
-    from workflows.steps import LOOK_AGAIN, SHORT_HEARTBEAT, Argument, cause_of
+    from workflows.steps import LOOK_AGAIN, SHORT_HEARTBEAT, Argument, cause_of, execute
 
 PAGE = 100
 """Deals of one page."""
@@ -87,8 +87,6 @@ class BulkRun(SpokenTo):
         try:
             await self._step_on()
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             workflow.logger.error("a step with deals failed: %s", ": ".join(cause_of(error)))
             await self._wait(LOOK_AGAIN)
 
@@ -183,7 +181,7 @@ async def _step(
     activity: Callable[[Any, Argument], Coroutine[Any, Any, Found]], argument: Argument, summary: str
 ) -> Found:
     """One step with some deals; tried until it succeeds, because what they are told counts once."""
-    return await workflow.execute_activity_method(
+    return await execute(
         activity,
         argument,
         start_to_close_timeout=STEP,

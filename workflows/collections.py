@@ -11,7 +11,7 @@ import asyncio
 from datetime import date, datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.collection_signatures import (
@@ -95,8 +95,8 @@ class Collections(SpokenTo):
         self._telling = asyncio.create_task(self._courier.deliver())
         try:
             await self._go_on()
-        except (asyncio.CancelledError, FailureError) as error:
-            if is_cancelled_exception(error) and self._held_told:
+        except asyncio.CancelledError:
+            if self._held_told:
                 await self._tell_ledger("")
             raise
 
@@ -257,8 +257,6 @@ class Collections(SpokenTo):
                 summary=f"Show in Sales what is collected for {quote_number}",
             )
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             cause, message = cause_of(error)
             self._put_off.add(quote_number)
             self._put_off_until = workflow.now() + LOOK_AGAIN
@@ -270,8 +268,6 @@ class Collections(SpokenTo):
             self._in_sales.pop(quote_number, None)
 
     def _failed(self, error: ActivityError) -> None:
-        if is_cancelled_exception(error):
-            raise error
         self._rests(": ".join(cause_of(error)))
 
     def _rests(self, why: str) -> None:

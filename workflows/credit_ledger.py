@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import AskEnded, CreditActivities, WakeDeals
@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import CustomerChanged, LedgerNote
     from runs import names
     from workflows.hearing import heard, is_long_enough, taken
-    from workflows.steps import attempt, cause_of
+    from workflows.steps import attempt, cause_of, tell
     from workflows.understanding import understood
 
 SEEN = 500
@@ -372,14 +372,12 @@ class CreditLedger:
             notes += [(names.RELEASE, LedgerNote(deal_id=deal, at=workflow.now())) for deal in onward.ended]
             try:
                 for signal, note in notes:
-                    await handle.signal(signal, note)
+                    await tell(handle, signal, note)
                 if onward.changed:
                     event_id = f"{self._start.company}/{self._start.customer_account}/{workflow.uuid4()}"
                     change = CustomerChanged(event_id=event_id, reason=onward.changed, lowers=onward.lowers)
-                    await handle.signal(names.CUSTOMER_CHANGED, change)
+                    await tell(handle, names.CUSTOMER_CHANGED, change)
             except FailureError as error:
-                if is_cancelled_exception(error):
-                    raise
                 workflow.logger.info("the ledger of credit group %s does not run: %s", group, error)
         self._count("handed on", onward.notes + bool(onward.changed))
 
@@ -439,8 +437,6 @@ class CreditLedger:
             counter.add(number, {"what": what, "company": self._start.company})
 
     def _note(self, error: ActivityError) -> None:
-        if is_cancelled_exception(error):
-            raise error
         cause, message = cause_of(error)
         self._failing = f"{cause}: {message}"
         self._not_before = workflow.now() + LOOK_AGAIN

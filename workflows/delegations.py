@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.delegation_signatures import Approvers, Delegating, DelegationChecks, OfCompany
@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import SignedMessage, VerifiedMessage
     from runs import names
     from workflows.spoken import SpokenTo
-    from workflows.steps import URGENT
+    from workflows.steps import URGENT, execute
 
 LONGEST_LOOK = timedelta(seconds=20)
 """How long it is tried to learn whether a delegate made what waits for who delegates."""
@@ -68,7 +68,7 @@ class CompanyDelegations(SpokenTo):
 
     async def _approvers(self) -> Approvers:
         """Who may delegate and be delegated to, by the policy in force now: what is refused by an old one is wrong."""
-        return await workflow.execute_activity_method(
+        return await execute(
             DelegationChecks.read_approvers,
             OfCompany(company=self._start.company),
             start_to_close_timeout=timedelta(seconds=10),
@@ -96,7 +96,7 @@ class CompanyDelegations(SpokenTo):
         Where the requests cannot be read it is empty as well: each of them asks nobody who made its quote.
         """
         try:
-            found = await workflow.execute_activity_method(
+            found = await execute(
                 DelegationChecks.find_made_quote,
                 Delegating(company=self._start.company, of=new.of, to=new.to),
                 start_to_close_timeout=timedelta(seconds=15),
@@ -106,8 +106,6 @@ class CompanyDelegations(SpokenTo):
                 priority=URGENT,
             )
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             workflow.logger.warning("open requests cannot be read: %s", error.cause)
             return ""
         return found.quote_number

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.feed_signatures import (
@@ -45,7 +45,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import FinanceEvent
     from runs import names
     from workflows.hearing import UNREADABLE, hear, is_long_enough
-    from workflows.steps import RETRY, Argument, Result, cause_of
+    from workflows.steps import RETRY, Argument, Result, cause_of, execute
 
 AT_ONCE = 200
 """Reports one activity tries."""
@@ -175,7 +175,7 @@ class _Feed:
     async def _ask(
         self, activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]], argument: Argument, *, summary: str
     ) -> Result:
-        return await workflow.execute_activity_method(
+        return await execute(
             activity,
             argument,
             task_queue=names.FINANCE_QUEUE if self._start.system == "finance" else names.DATAVERSE_QUEUE,
@@ -227,8 +227,6 @@ class _Feed:
                 )
 
     def _note(self, what: str, error: ActivityError) -> None:
-        if is_cancelled_exception(error):
-            raise error
         cause, message = cause_of(error)
         self._failing[what] = f"{cause}: {message}"
         self._version += 1

@@ -11,13 +11,13 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.gauge_signatures import GaugeActivities
     from activities.signatures import Nothing
     from runs import names
-    from workflows.steps import LOOK_AGAIN, cause_of
+    from workflows.steps import LOOK_AGAIN, cause_of, execute
 
 A_SHIFT = timedelta(hours=12)
 """How long one worker counts before the run goes on as a new one."""
@@ -34,7 +34,7 @@ class Gauges:
     async def run(self, nothing: Nothing) -> None:
         """Hand out one shift after another; one that ended otherwise is followed by the next after a rest."""
         try:
-            await workflow.execute_activity_method(
+            await execute(
                 GaugeActivities.count_runs,
                 nothing,
                 task_queue=names.GAUGE_QUEUE,
@@ -44,8 +44,6 @@ class Gauges:
                 summary="Count deals, requests and failing runs for metrics",
             )
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             workflow.logger.error("nobody counts for a while: %s", ": ".join(cause_of(error)))
             await workflow.sleep(LOOK_AGAIN, summary="Until somebody counts again")
         workflow.continue_as_new(nothing)

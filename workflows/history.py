@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.history_signatures import CopyPage, HistoryActivities, OfHistory, PageCopied
@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import SignedMessage, VerifiedMessage
     from runs import names
     from workflows.spoken import SpokenTo
-    from workflows.steps import RETRY, Argument, Patience, Result, begin, cause_of
+    from workflows.steps import RETRY, Argument, Patience, Result, attempt, cause_of
 
 PATIENCE = Patience(RETRY, timedelta(minutes=10), silence=timedelta(seconds=20))
 REST_AFTER_FAILURE = timedelta(minutes=5)
@@ -98,8 +98,6 @@ class History(SpokenTo):
             if not page.more:
                 await self._end()
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             cause, text = cause_of(error)
             self._set(failing=f"{cause}: {text}"[:1_000])
             self._again_at = workflow.now() + REST_AFTER_FAILURE
@@ -131,7 +129,7 @@ class History(SpokenTo):
     async def _do(
         self, activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]], argument: Argument, summary: str
     ) -> Result:
-        return await begin(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)
+        return await attempt(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)
 
     # People
 

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.entities.initial import DryRun, InitialStart, InitialView, Writers, WritersStart
     from runs import names
     from workflows.both_sides import PATIENCE, BothSides, in_words
-    from workflows.steps import begin
+    from workflows.steps import attempt
 
 
 @workflow.defn(name=names.INITIAL)
@@ -73,7 +73,7 @@ class AskWriters:
     async def run(self, start: WritersStart) -> Writers:
         """Ask, or end with the reason in words."""
         try:
-            return await begin(
+            return await attempt(
                 WriterBulkActivities.read_running_maps,
                 start,
                 queue=names.DATAVERSE_BULK_QUEUE,

@@ -15,7 +15,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.initial_run_signatures import (
@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.refusals import Refusal
     from runs import names
     from workflows.spoken import SpokenTo
-    from workflows.steps import Argument, Patience, Result, begin, cause_of
+    from workflows.steps import Argument, Patience, Result, attempt, cause_of
 
 PATIENCE = Patience(
     RetryPolicy(
@@ -110,8 +110,6 @@ class RunInitialSync(SpokenTo):
             else:
                 await self._end("done")
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             cause, text = cause_of(error)
             if cause in (Cause.REFUSED, Cause.UNEXPECTED):
                 self._set(status="paused", why=text[:1_000])
@@ -153,7 +151,7 @@ class RunInitialSync(SpokenTo):
     async def _finance(
         self, activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]], argument: Argument, summary: str
     ) -> Result:
-        return await begin(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)
+        return await attempt(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)
 
     # People
 
@@ -184,8 +182,6 @@ class RunInitialSync(SpokenTo):
                 case "stop":
                     await self._end("stopped", args.reason)
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             return Refusal.LEDGER_UNAVAILABLE, cause_of(error)[1]
         return None, f"{self._start.entity} of {self._company.upper()}: {self._view.status}"
 

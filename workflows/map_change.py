@@ -14,7 +14,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.map_change_signatures import EndChange, MapChangeActivities, ReadRecords
@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.said import judged
     from runs import names
     from workflows.proof import verify
-    from workflows.steps import Argument, Patience, Result, begin, cause_of
+    from workflows.steps import Argument, Patience, Result, attempt, cause_of
 
 PATIENCE = Patience(
     RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=2), maximum_attempts=40),
@@ -66,10 +66,9 @@ class ChangeMap:
             else:
                 self._set(code=begun.code, ended=True)
         except (ActivityError, asyncio.CancelledError) as error:
-            cancelled = is_cancelled_exception(error)
-            text = cause_of(error)[1] if isinstance(error, ActivityError) and not cancelled else CANCELLED
+            text = cause_of(error)[1] if isinstance(error, ActivityError) else CANCELLED
             await self._end(text, is_stale=True)  # cancelled as well: the proposal is open again, and nothing is tried
-            if cancelled:
+            if isinstance(error, asyncio.CancelledError):
                 raise
         return self._view
 
@@ -144,4 +143,4 @@ class ChangeMap:
         summary: str,
         patience: Patience = PATIENCE,
     ) -> Result:
-        return await begin(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=patience)
+        return await attempt(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=patience)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.notice_signatures import NO_USE, OfApprover, SendingActivities, WaitingActivities
@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from runs import names
     from workflows.audit import deliver_apart
     from workflows.hearing import UNKNOWN, Counting, heard, is_long_enough, taken
-    from workflows.steps import cause_of
+    from workflows.steps import cause_of, execute
 
 MOST_UNTAKEN = 200
 """Notices that came and were not looked at; what comes beyond them is counted and dropped."""
@@ -102,7 +102,7 @@ class PeopleNotices(Counting):
         message = sending.message
         refusal, for_good = "", False
         try:
-            await workflow.execute_activity_method(
+            await execute(
                 SendingActivities.send_message,
                 message,
                 task_queue=names.NOTICE_QUEUE,
@@ -112,8 +112,6 @@ class PeopleNotices(Counting):
                 summary=f"Send {len(message.notices) or 'the digest'} to {message.target}",
             )
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             cause = error.cause
             refusal = cause.message if isinstance(cause, ApplicationError) and cause.message else cause_of(error)[1]
             for_good = isinstance(cause, ApplicationError) and cause.type == NO_USE
@@ -133,7 +131,7 @@ class PeopleNotices(Counting):
         found = None
         if latest is not None and latest.oid:
             try:
-                answer = await workflow.execute_activity_method(
+                answer = await execute(
                     WaitingActivities.find_waiting,
                     OfApprover(oid=latest.oid),
                     task_queue=names.DEAL_QUEUE,
@@ -143,8 +141,6 @@ class PeopleNotices(Counting):
                 )
                 found = answer.requests
             except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise
                 workflow.logger.warning("no digest today: %s", error.cause)
         self._box = self._box.digested(found, workflow.now())
 

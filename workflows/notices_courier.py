@@ -8,11 +8,12 @@ from typing import Final
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 from activities.notice_signatures import TellingActivities
 from domain.notices import Notice, Notices
 from runs import names
+from workflows.steps import execute
 
 MOST: Final = 50
 """Notices that wait to be passed on; of more the oldest are dropped, and counted."""
@@ -87,7 +88,7 @@ class Courier:
     async def _pass_on(self, longest: timedelta) -> bool:
         some = self._pending[:AT_ONCE]
         try:
-            await workflow.execute_activity_method(
+            await execute(
                 TellingActivities.tell_people,
                 Notices(notices=tuple(some)),
                 task_queue=names.DEAL_QUEUE,
@@ -98,8 +99,6 @@ class Courier:
                 priority=LAST,
             )
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             workflow.logger.warning("people could not be told: %s", error.cause)
             return False
         sent = {notice.notice_id for notice in some}

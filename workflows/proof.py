@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from activities.signatures import DecisionActivities, Proofs, Verified
 from domain.messages import SignedMessage, VerifiedMessage
-from workflows.steps import URGENT
+from workflows.steps import URGENT, execute
 
 AT_ONCE = 50
 """Messages checked together."""
@@ -50,7 +49,7 @@ async def verify_before_asking(
 
 async def _checked(proofs: Proofs) -> Verified:
     count = len(proofs.messages)
-    return await workflow.execute_activity_method(
+    return await execute(
         DecisionActivities.verify_messages,
         proofs,
         start_to_close_timeout=timedelta(seconds=10),

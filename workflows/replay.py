@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.entities.letters import LetterStatus
     from domain.entities.sync_run import ReplayStart, ReplayView
     from runs import names
-    from workflows.steps import Argument, Patience, Result, begin
+    from workflows.steps import Argument, Patience, Result, attempt
 
 PATIENCE = Patience(
     RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=2)),
@@ -105,4 +105,4 @@ class Replay:
     async def _do(
         self, activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]], argument: Argument, summary: str
     ) -> Result:
-        return await begin(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)
+        return await attempt(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)

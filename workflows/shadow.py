@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.messages import SalesEvent
     from domain.shadow import OF_EVENT, ORDER_EXPECTED_DAYS, Moment
     from runs import names
-    from workflows.steps import UNKNOWN_LINES, UNTIL_IT_ANSWERS, begin
+    from workflows.steps import UNKNOWN_LINES, UNTIL_IT_ANSWERS, attempt
 
 LOOK_AGAIN = timedelta(days=1)
 """Pause between two looks for the order that people enter for a quote that was won."""
@@ -43,6 +43,6 @@ async def _look(
     activity: Callable[[Any, LookInShadow], Coroutine[Any, Any, LookedInShadow]], ask: LookInShadow, summary: str
 ) -> LookedInShadow:
     """What an activity finds, as soon as both systems answer."""
-    return await begin(
+    return await attempt(
         activity, ask, queue=names.FINANCE_QUEUE, summary=summary, lines=UNKNOWN_LINES, patience=UNTIL_IT_ANSWERS
     )

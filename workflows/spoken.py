@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, ClassVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from domain.audit import CODE, WORDS, AuditKind, AuditRecord, Outbox
@@ -102,8 +102,6 @@ class SpokenTo(Counting):
         try:
             messages = await self._proved()
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             await self._wait_for_proof(error)
             return
         for message, said in messages:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError, is_cancelled_exception
-from temporalio.workflow import ActivityCancellationType, ActivityHandle
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, FailureError, TimeoutError
+from temporalio.workflow import (
+    ActivityCancellationType,
+    ActivityConfig,
+    ActivityHandle,
+    ChildWorkflowHandle,
+    ExternalWorkflowHandle,
+)
 
 from domain.causes import Cause
 from domain.record import Record
 
 Argument = TypeVar("Argument", bound=Record)
 Result = TypeVar("Result", bound=Record)
+T = TypeVar("T")
+Tellable = ExternalWorkflowHandle[Any] | ChildWorkflowHandle[Any, Any]
 
 ATTEMPTS = 6
 RETRY = RetryPolicy(
@@ -143,13 +152,65 @@ async def attempt(
     summary: str,
     priority: Priority = NORMAL,
     lines: int = 0,
+    patience: Patience = USUAL,
 ) -> Result:
     """Run one activity with the retries every step has; see ``begin``.
 
     Raises:
         ActivityError: it was refused, or did not succeed in six attempts.
     """
-    return await begin(activity, argument, queue=queue, summary=summary, priority=priority, lines=lines)
+    return await to_its_end(
+        begin(activity, argument, queue=queue, summary=summary, priority=priority, lines=lines, patience=patience)
+    )
+
+
+async def execute(
+    activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]],
+    argument: Argument,
+    **config: Unpack[ActivityConfig],
+) -> Result:
+    """Run one activity with times of its own; see ``begin`` and ``attempt`` for those that steps share.
+
+    Raises:
+        ActivityError: it failed for good.
+    """
+    return await to_its_end(workflow.start_activity_method(activity, argument, **config))
+
+
+async def tell(handle: Tellable, signal: str, note: Record) -> None:
+    """Send another run a signal.
+
+    Raises:
+        FailureError: it does not run.
+    """
+    await to_its_end(handle.signal(signal, note))
+
+
+async def to_its_end(operation: Awaitable[T]) -> T:
+    """What an operation of Temporal comes to; where whoever waits for it was cancelled meanwhile, that counts instead.
+
+    The SDK passes a cancellation on to the operation and takes it for heard. Of an activity that has begun and ends all
+    the same, and of a signal that is taken back, a result or a failure would come, and the run would go on: it is told
+    once only. Therefore workflows await activities and signals here, and nowhere else.
+
+    Raises:
+        asyncio.CancelledError: whoever waits was cancelled.
+        FailureError: of the operation.
+    """
+    waiting = asyncio.current_task()
+    if waiting is None:
+        raise RuntimeError("an operation of Temporal is awaited in a task")
+    before = waiting.cancelling()
+    going = asyncio.ensure_future(operation)  # of a signal, the SDK would take the count of this task back
+    try:
+        result = await going
+    except FailureError as error:
+        if waiting.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise
+    if waiting.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
 
 
 async def long_look(
@@ -179,7 +240,7 @@ async def long_look(
         The answer; or None, and why it failed.
     """
     try:
-        found: Result = await workflow.execute_activity_method(
+        found: Result = await execute(
             activity,
             argument,
             task_queue=queue,
@@ -190,8 +251,6 @@ async def long_look(
             summary=summary,
         )
     except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
         cause, message = cause_of(error)
         return None, f"{cause}: {message}"
     return found, ""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from runs import names
     from workflows.replay import Replay
     from workflows.spoken import SpokenTo
-    from workflows.steps import RETRY, Argument, Patience, Result, begin, cause_of
+    from workflows.steps import RETRY, Argument, Patience, Result, attempt, cause_of, to_its_end
 
 PATIENCE = Patience(RETRY, timedelta(minutes=10), silence=timedelta(seconds=20))
 OPEN_AGAIN = timedelta(minutes=5)
@@ -101,8 +101,6 @@ class Sync(SpokenTo):
             swept = await self._sweep()
             done = await self._apply()
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             cause, text = cause_of(error)
             self._set(failing=f"{cause}: {text}"[:1_000])
             self._round_at = workflow.now() + max(self._every, REST_AFTER_FAILURE)
@@ -170,12 +168,12 @@ class Sync(SpokenTo):
     async def _sales(
         self, activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]], argument: Argument, summary: str
     ) -> Result:
-        return await begin(activity, argument, queue=names.DATAVERSE_BULK_QUEUE, summary=summary, patience=PATIENCE)
+        return await attempt(activity, argument, queue=names.DATAVERSE_BULK_QUEUE, summary=summary, patience=PATIENCE)
 
     async def _finance(
         self, activity: Callable[[Any, Argument], Coroutine[Any, Any, Result]], argument: Argument, summary: str
     ) -> Result:
-        return await begin(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)
+        return await attempt(activity, argument, queue=names.FINANCE_BULK_QUEUE, summary=summary, patience=PATIENCE)
 
     # People
 
@@ -204,8 +202,6 @@ class Sync(SpokenTo):
         try:
             taken = await self._finance(FinanceSyncActivities.settle_letter, ask, "Say what becomes of a letter")
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
             return Refusal.LEDGER_UNAVAILABLE, cause_of(error)[1]
         self._round_at = workflow.now()
         return taken.code, taken.text
@@ -220,13 +216,15 @@ class Sync(SpokenTo):
             **args.model_dump(include={"letters", "of_reason", "of_cause", "of_key", "dry_run"}),
         )
         try:
-            await workflow.start_child_workflow(
-                Replay.run,
-                start,
-                id=replay,
-                task_queue=names.DEAL_QUEUE,
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary=f"Letters of {self._start.entity} tried again",
+            await to_its_end(
+                workflow.start_child_workflow(
+                    Replay.run,
+                    start,
+                    id=replay,
+                    task_queue=names.DEAL_QUEUE,
+                    parent_close_policy=ParentClosePolicy.ABANDON,
+                    static_summary=f"Letters of {self._start.entity} tried again",
+                )
             )
         except WorkflowAlreadyStartedError:
             pass

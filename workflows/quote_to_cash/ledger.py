@@ -8,6 +8,7 @@ from temporalio.exceptions import FailureError
 from domain.messages import CustomerChanged, LedgerNote
 from runs import names
 from workflows.quote_to_cash.record import DealRecord
+from workflows.steps import tell
 
 
 async def tell_ledger(record: DealRecord, signal: str, entry: str = "", *, follows: bool = False) -> None:
@@ -25,7 +26,7 @@ async def tell_ledger(record: DealRecord, signal: str, entry: str = "", *, follo
     handle = workflow.get_external_workflow_handle(names.ledger_id(record.state.company, account))
     try:
         note = LedgerNote(deal_id=entry or record.deal_id, at=workflow.now(), follows=follows)
-        await handle.signal(signal, note)
+        await tell(handle, signal, note)
     except FailureError as error:  # no ledger runs: then nothing is reserved there either
         workflow.logger.info("the credit ledger does not run: %s", error)
 
@@ -38,6 +39,6 @@ async def tell_credit_freed(record: DealRecord, reason: str) -> None:
     handle = workflow.get_external_workflow_handle(names.ledger_id(record.state.company, account))
     event_id = f"{record.deal_id}/freed/{record.state.version}"
     try:
-        await handle.signal(names.CUSTOMER_CHANGED, CustomerChanged(event_id=event_id, reason=reason))
+        await tell(handle, names.CUSTOMER_CHANGED, CustomerChanged(event_id=event_id, reason=reason))
     except FailureError as error:  # no ledger runs: then nobody is on hold there either
         workflow.logger.info("the credit ledger does not run: %s", error)

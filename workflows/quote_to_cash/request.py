@@ -36,6 +36,7 @@ from workflows.proof import AT_ONCE, verify
 from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.waiting import Waiting
+from workflows.steps import tell, to_its_end
 
 MOST_IDS = 50
 """Ids tried for a request, where those before are taken by earlier deals of the quote, or by strangers."""
@@ -139,14 +140,16 @@ class Request:
 
     async def _begin(self, start: ApprovalStart, reuse: WorkflowIDReusePolicy) -> Handle:
         request = start.request
-        return await workflow.start_child_workflow(
-            Approval.run,
-            start,
-            id=names.approval_id(request.company, request.quote_number, request.n),
-            task_queue=names.DEAL_QUEUE,
-            id_reuse_policy=reuse,
-            static_summary=f"Approval of {request.quote_number} rev {request.revision}: "
-            f"{plain(request.discount_pct)} % discount on {format_money(request.net, request.currency)}",
+        return await to_its_end(
+            workflow.start_child_workflow(
+                Approval.run,
+                start,
+                id=names.approval_id(request.company, request.quote_number, request.n),
+                task_queue=names.DEAL_QUEUE,
+                id_reuse_policy=reuse,
+                static_summary=f"Approval of {request.quote_number} rev {request.revision}: "
+                f"{plain(request.discount_pct)} % discount on {format_money(request.net, request.currency)}",
+            )
         )
 
     def _take(self, request: ApprovalRequest, handle: Handle) -> None:
@@ -156,7 +159,7 @@ class Request:
     async def _take_answer(self, request: ApprovalRequest, handle: Handle) -> None:
         n = request.n
         try:
-            answer = await handle
+            answer = await to_its_end(handle)
         except ChildWorkflowError as error:
             self._handle = None
             self._lost(n, str(error.cause or error))
@@ -210,7 +213,7 @@ class Request:
         if self._handle is None or self._handle.done():
             return
         try:
-            await self._handle.signal(signal, message)
+            await tell(self._handle, signal, message)
         except FailureError as error:  # it ended at this very moment: its answer is on the way
             workflow.logger.info("the request for approval has ended: %s", error)
 

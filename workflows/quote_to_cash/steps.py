@@ -41,6 +41,7 @@ from workflows.steps import (
     begin,
     cause_of,
     evidence_of,
+    to_its_end,
 )
 
 _LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order", "change_order", "look_at_larger"})
@@ -174,7 +175,7 @@ class Steps:
         try:
             if cancelled_with_deal:
                 await workflow.wait_condition(handle.done)
-            await handle
+            await to_its_end(handle)
         except asyncio.CancelledError:
             await _given_up(handle)
             raise
@@ -341,12 +342,12 @@ class Steps:
         if not handle.done():
             await _given_up(handle)
             raise Ended
-        return await handle
+        return await to_its_end(handle)
 
 
 async def _given_up(handle: ActivityHandle[Any]) -> None:
     handle.cancel()
     try:
-        await handle
+        await to_its_end(handle)
     except ActivityError as error:
         workflow.logger.info("given up: %s", error.cause or error)

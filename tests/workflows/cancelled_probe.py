@@ -1,0 +1,60 @@
+"""Small processes that are cancelled while something of theirs is under way; workflow modules are imported apart."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.declaring import declares_activities
+    from domain.messages import LedgerNote
+    from domain.record import Record
+    from runs import names
+    from workflows.steps import ONCE, attempt, tell
+
+gates: dict[str, asyncio.Event] = {}
+
+
+class Note(Record):
+    """What is said."""
+
+    text: str = ""
+    succeeds: bool = True
+
+
+@declares_activities
+class Slow(Protocol):
+    """What takes until a test lets it end, and hears of no cancellation."""
+
+    async def be_slow(self, note: Note) -> Note:
+        """Wait for the test; then succeed, or fail for good."""
+
+
+@workflow.defn(name="CancelledWhileItAsks")
+class Asks:
+    """Asks, and waits for ever after the answer, whatever it is."""
+
+    @workflow.run
+    async def run(self, note: Note) -> None:
+        try:
+            await attempt(Slow.be_slow, note, queue=workflow.info().task_queue, summary="Ask", patience=ONCE)
+        except ActivityError:
+            pass
+        await workflow.wait_condition(lambda: False)
+
+
+@workflow.defn(name="CancelledWhileItTells")
+class Tells:
+    """Tells another run something, and waits for ever, whatever becomes of it."""
+
+    @workflow.run
+    async def run(self, note: Note) -> None:
+        other = workflow.get_external_workflow_handle(note.text)
+        try:
+            await tell(other, names.RELEASE, LedgerNote(deal_id="deal/usmf/1", at=workflow.now()))
+        except FailureError:
+            pass
+        await workflow.wait_condition(lambda: False)
