@@ -250,7 +250,7 @@ async def test_a_request_that_is_told_much(stage: Stage, world: World) -> None:
     approvals = Approvals(stage.client)
 
     async def decide(by: int) -> None:
-        """Each attempt is heard, also between two runs, and refused."""
+        """Each attempt is heard, also between two runs, and refused; its deal writes it down."""
         for n in range(20):
             message = SignedMessage(message_id=f"m-{by}-{n}", token="no token")
             said = await approvals.decide("usmf", world.quote, 1, message)
@@ -258,9 +258,15 @@ async def test_a_request_that_is_told_much(stage: Stage, world: World) -> None:
 
     await asyncio.gather(*(decide(by) for by in range(6)))
     statuses = await runs_of(stage, stage.approval.id)
+    assert WorkflowExecutionStatus.COMPLETED in statuses, "its deal, which is told of each, never had it go on"
+    repeated = SignedMessage(message_id="again", token=f"{CARL.oid}|decide|decision=approve;step=1;seen_hash=hash-1")
+    for _ in range(20):  # heard once; of the others its deal is not told
+        said = await approvals.decide("usmf", world.quote, 1, repeated)
+        assert said is None or not said.accepted
+    statuses = await runs_of(stage, stage.approval.id)
     assert WorkflowExecutionStatus.CONTINUED_AS_NEW in statuses, "only its deal had it go on"
     assert not {WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TERMINATED} & set(statuses)
-    assert len(await stage.approval.query("refusals")) == 120
+    assert len(await stage.approval.query("refusals")) == 121
     await approve(stage)
     await until(stage, waits_for(WaitingFor.REP))
     assert (await stage.approval.query(names.OUTCOME, "m-0-0"))["code"] == "UNAUTHENTICATED"

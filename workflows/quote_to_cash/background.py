@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import is_cancelled_exception
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -99,5 +98,5 @@ class Background:
             workflow.logger.error("%s stopped", part, exc_info=error)
             self._dead[part] = None
             self._unreported[part] = f"{type(error).__name__}: {error}"[:1_000]
-        elif not is_cancelled_exception(error):  # it was stopped; what it was waiting for ends so
+        else:
             workflow.logger.warning("%s failed while it was being stopped", part, exc_info=error)

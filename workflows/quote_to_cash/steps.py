@@ -16,7 +16,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import Priority
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityHandle
 
 from activities.reaching_signatures import ReachActivities, WaitForSystem
@@ -112,8 +112,6 @@ class Steps:
             try:
                 result = await self._try(activity, argument(), queue=queue, summary=summary, priority=priority)
             except ActivityError as error:
-                if is_cancelled_exception(error) and self._waiting.is_over:
-                    raise Ended from error
                 cause, message = cause_of(error)
                 self._record.doubt(step)
                 if cause.passes:
@@ -150,8 +148,6 @@ class Steps:
         try:
             result = await self._try(activity, argument, queue=queue, summary=summary, priority=URGENT)
         except ActivityError as error:
-            if is_cancelled_exception(error) and self._waiting.is_over:
-                raise Ended from error
             self._record.doubt(step)
             return Failure(*cause_of(error))
         self._record.certain(step)
