@@ -18,6 +18,7 @@ task brings a run at most ``A_PORTION`` of them; the gate keeps the rest, in the
 for each further portion. All else (steps, timers, updates, queries) is handed on at once. A portion comes with the
 first task or with the gate's timer and with nothing else, so that a replay makes the same portions. While something is
 kept, the run is not advised to go on as a new one, and can ask (``workflows.hearing.all_has_come``) before it ends.
+Nor is it in a task that cancels it: signals come first, and the new run would know nothing of the cancellation.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ class Gate(WorkflowInstance):
         if self._portion(jobs) or changed:
             del act.jobs[:]
             act.jobs.extend(jobs)
-        if self._kept:
+        if self._kept or any(job.HasField("cancel_workflow") for job in jobs):
             act.continue_as_new_suggested = False
         completion = self._inner.activate(act)
         self._contexts.clear()  # those of the commands that were resolved; the rest is asked for again

@@ -58,3 +58,17 @@ class Tells:
         except FailureError:
             pass
         await workflow.wait_condition(lambda: False)
+
+
+@workflow.defn(name="CancelledWhileItGoesOn")
+class GoesOn:
+    """Goes on as a new run, whenever it has been told enough."""
+
+    @workflow.run
+    async def run(self, note: Note) -> None:
+        await workflow.wait_condition(lambda: workflow.info().is_continue_as_new_suggested())
+        workflow.continue_as_new(note)
+
+    @workflow.signal
+    def told(self, note: Note) -> None:
+        """Hear it."""

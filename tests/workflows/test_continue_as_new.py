@@ -6,16 +6,19 @@ The server's limits are lowered a hundredfold: a run that did not go on as a new
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio import workflow
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from domain.approval_start import ApprovalCheckpoint
 from domain.approvals import ApprovalState, ApprovalStatus
@@ -26,8 +29,10 @@ from runs import names
 from runs.approvals import Approvals
 from tests.deadlines import PATIENCE
 from tests.workflows.acting import asked_people, outcome, to_fulfilment, until, waits_for
+from tests.workflows.cancelled_probe import GoesOn, Note
 from tests.workflows.conftest import Stage, World, at_work, dev_server, queues_of_its_own, step
 from tests.workflows.trusting import CARL, MONA, OTTO
+from workers.worker import workflow_runner
 from workflows.quote_to_cash import steps
 from workflows.quote_to_cash.background import Background, Part, Work
 from workflows.quote_to_cash.request import Request
@@ -270,3 +275,25 @@ async def test_a_request_that_is_told_much(stage: Stage, world: World) -> None:
     await approve(stage)
     await until(stage, waits_for(WaitingFor.REP))
     assert (await stage.approval.query(names.OUTCOME, "m-0-0"))["code"] == "UNAUTHENTICATED"
+
+
+async def test_a_run_that_is_cancelled_in_the_task_in_which_it_would_go_on(narrow: WorkflowEnvironment) -> None:
+    """Before: what it was told came first, it went on, and the new run knew nothing of the cancellation."""
+    queue = f"cancelled-{uuid.uuid4().hex[:8]}"
+    worker = functools.partial(
+        Worker, narrow.client, task_queue=queue, workflows=[GoesOn], workflow_runner=workflow_runner()
+    )
+    async with worker():
+        run = await narrow.client.start_workflow(GoesOn.run, Note(), id=queue, task_queue=queue)
+        async with asyncio.timeout(PATIENCE):
+            while (await run.describe()).history_length < 4:  # its first task is done
+                await asyncio.sleep(0.05)
+    for _ in range(45):
+        await run.signal(GoesOn.told, Note())
+    await run.cancel()
+    async with worker():
+        with pytest.raises(WorkflowFailureError):
+            await asyncio.wait_for(run.result(follow_runs=False), PATIENCE)
+    assert [r.status async for r in narrow.client.list_workflows(f"WorkflowId = '{queue}'")] == [
+        WorkflowExecutionStatus.CANCELED
+    ]
