@@ -14,7 +14,7 @@ from activities.sync_linking import Linking
 from activities.sync_reading import WHOLE, Records, lone, pair_of, read_both
 from domain.entities.letters import NewLetter
 from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair, merge, not_taken, remembered
-from domain.entities.merge_forms import number_of
+from domain.entities.merge_forms import is_same, number_of
 from domain.entities.model import STATE, SideName
 from domain.entities.new_rows import is_to_be_made, is_to_be_made_in_finance
 from domain.entities.sync_records import Due, Looked, key_of, row_without
@@ -319,11 +319,23 @@ class Applying:
         if back is not None:
             there, row = back.finance.get(key, there), (back.sales[key] or [row])[0]
         looked = self.shown(one.due, there, row, sent.done, sent.findings)
-        if sent.stale:
+        if sent.stale or self._edited(one, there, row):
             looked = looked.model_copy(update={"again_at": again_at(one.due)})
         to_finance, to_sales = bool(sent.done.to_finance), bool(sent.done.to_sales)
         undone = len(one.merged.undone) if to_finance or to_sales else 0
         return Done(looked, to_finance, to_sales, undone, finance_version=str(there.get("@odata.etag", "")))
+
+    def _edited(self, one: Written, there: Row, row: Row) -> bool:
+        """Whether somebody edited the record between the reading and the reading back: that is looked at again, and by
+        what was known before, so that it is seen for a change."""
+        before, now = changes.values_of(self._plan, one.there, one.row), changes.values_of(self._plan, there, row)
+        currency = now[self._plan.currency].finance if self._plan.currency else ""
+        return any(
+            before[field.name].of(side) != now[field.name].of(side) and field.name not in one.sent.done.to(side)
+            for field in self._plan.fields
+            if not is_same(field, now[field.name].finance, now[field.name].sales, currency)
+            for side in SIDES
+        )
 
     async def send(self, there: Row, row: Row, merged: Merged, pair: Pair) -> Sent:
         """Write what is to be to both sides, each on the version that was read; a request a side.
