@@ -186,7 +186,9 @@ async def keep(database: Database, of: Of, looked: Looked, now: datetime) -> let
         where = and_(_here(of, SYNC_PENDING), SYNC_PENDING.c.key == one.key, SYNC_PENDING.c.seen_at == one.seen_at)
         if looked.again_at is not None:
             changes = {"next_at": _text(looked.again_at), "tries": one.tries + 1}
-            await connection.execute(update(SYNC_PENDING).where(where).values(changes))
+            waits = await connection.execute(update(SYNC_PENDING).where(where).values(changes))
+            if waits.rowcount == 0 and one.anew:
+                await _have_wait(connection, of, one, looked.again_at)
             return kept
         await connection.execute(delete(SYNC_PENDING).where(where))
         mine = and_(_here(of, SYNC_RECORDS), SYNC_RECORDS.c.key == one.key)
@@ -260,6 +262,16 @@ async def _move(connection: AsyncConnection, of: Of, source: str, place: Mapping
     if done.rowcount == 0:
         row = {"entity": of.entity, "company": of.company, "source": source, "place": text}
         await connection.execute(insert(SYNC_CURSORS).values(row))
+
+
+async def _have_wait(connection: AsyncConnection, of: Of, one: Due, at: datetime) -> None:
+    """Have a record looked at again that did not wait under its key: its row has got it just now."""
+    here = and_(_here(of, SYNC_PENDING), SYNC_PENDING.c.key == one.key)
+    anew = (await connection.execute(select(SYNC_PENDING.c.anew).where(here))).scalar_one_or_none()
+    if anew is None:
+        await _pend(connection, of, {one.key: one.changed_at}, one.source, at)
+    judged = sorted({*json.loads(anew or "[]"), *one.anew})
+    await connection.execute(update(SYNC_PENDING).where(here).values(anew=json.dumps(judged)))
 
 
 async def _pend(

@@ -12,6 +12,7 @@ import pytest
 from activities import sync_apply
 from dynamics.synced import SyncWriter
 from tests.workflows.compare_world import LIMIT, map_with
+from tests.workflows.contacts import contact, id_of, person
 from tests.workflows.sync_fixtures import MakeWorld, customers, world_of
 
 __all__ = ["world_of"]
@@ -68,3 +69,28 @@ async def test_an_edit_in_sales_while_sales_is_written_reaches_finance(
         await world.until(lambda _: world.customer(one)["PrimaryContactPhone"] == PHONE)
         view = await world.rounds()
         assert (world.account(ids[one])["creditlimit"], view.letters, view.figures.undone) == (2500, {}, 0)
+
+
+async def test_an_edit_in_finance_while_a_contact_is_linked_is_changed_back(
+    world_of: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: nothing waited for another look, since it is the row without a key that had waited."""
+    rows, ids = customers(1)
+    (one,) = ids
+    async with world_of(rows) as world:
+        world.entity, world.sweep_seconds = "contact", 1
+        party = world.customer(one)["PartyNumber"]
+        known = {"dataAreaId": "usmf", "AssociatedPartyNumber": party, "FirstName": "Lee", "LastName": "Known"}
+        world.sandbox.finance.create("ContactPersons", known | {"EmploymentProfession": "Buyer"})
+        assert (await world.start()).letters == {}
+
+        async def somebody_edits() -> None:
+            there = ("usmf", person(world, "Known")["ContactPersonId"])
+            world.sandbox.finance.update("ContactPersons", there, {"EmploymentProfession": "Chief"})
+
+        after_the_first(monkeypatch, "to_finance", somebody_edits)
+        linked = contact(world, ids[one], "Known", jobtitle="Buyer")
+        await world.until(lambda _: bool(id_of(world, linked)))
+        await world.until(lambda _: person(world, "Known")["PrimaryPhoneNumber"] == "+1 206 555 0123")
+        await world.until(lambda _: person(world, "Known")["EmploymentProfession"] == "Buyer")
+        assert (await world.rounds()).letters == {}
