@@ -326,8 +326,10 @@ class Applying:
         return Done(looked, to_finance, to_sales, undone, finance_version=str(there.get("@odata.etag", "")))
 
     def _edited(self, one: Written, there: Row, row: Row) -> bool:
-        """Whether somebody edited the record between the reading and the reading back: that is looked at again, and by
-        what was known before, so that it is seen for a change."""
+        """Whether somebody edited a record between the reading and the reading back: it is looked at again.
+
+        That look goes by what was known before, so that the edit is seen for a change.
+        """
         before, now = changes.values_of(self._plan, one.there, one.row), changes.values_of(self._plan, there, row)
         currency = now[self._plan.currency].finance if self._plan.currency else ""
         return any(
