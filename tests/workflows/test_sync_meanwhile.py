@@ -27,7 +27,8 @@ def again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def after_the_first(monkeypatch: pytest.MonkeyPatch, write: str, then: Callable[[], Awaitable[object]]) -> None:
     """Have somebody do something as soon as the sync has written for the first time."""
-    plain, done = getattr(SyncWriter, write), []
+    plain = getattr(SyncWriter, write)
+    done: list[str] = []
 
     async def written(self: SyncWriter, *args: Any) -> None:
         await plain(self, *args)
