@@ -338,10 +338,12 @@ class InitialWriting(InitialRunActivities):
         sides had before, and sees the edit.
         """
         done, findings = (sent.done, sent.findings) if sent is not None else (Merged(), ())
-        looked = self._applying(page.plan).shown(due, there, row, done, findings)
-        touched = {*done.to_finance, *done.to_sales, *(each.field for each in findings), *looked.agreed}
-        edited = {name: both for name, both in (before or {}).items() if name not in touched}
-        if not edited or sent is None or sent.of.row is None:
+        applying = self._applying(page.plan)
+        looked = applying.shown(due, there, row, done, findings)
+        if before is None or sent is None or sent.of.row is None:
+            return looked
+        edited = applying.edited(before, there, row, done)
+        if not edited:
             return looked
         return looked.model_copy(update={"fields": {**looked.fields, **edited}, "sales_version": 0, "content": ""})
 

@@ -13,8 +13,8 @@ from activities.sync_creating import Creating, words_of
 from activities.sync_linking import Linking
 from activities.sync_reading import WHOLE, Records, lone, pair_of, read_both
 from domain.entities.letters import NewLetter
-from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair, merge, not_taken, remembered
-from domain.entities.merge_forms import is_same, number_of
+from domain.entities.merge import Both, Finding, LetterCause, Merged, Pair, edited, merge, not_taken, remembered
+from domain.entities.merge_forms import number_of
 from domain.entities.model import STATE, SideName
 from domain.entities.new_rows import is_to_be_made, is_to_be_made_in_finance
 from domain.entities.sync_records import Due, Looked, key_of, row_without
@@ -319,25 +319,21 @@ class Applying:
         if back is not None:
             there, row = back.finance.get(key, there), (back.sales[key] or [row])[0]
         looked = self.shown(one.due, there, row, sent.done, sent.findings)
-        if sent.stale or self._edited(one, there, row):
+        before = changes.values_of(self._plan, one.there, one.row)
+        if sent.stale or self.edited(before, there, row, sent.done):  # what was known before stays known
             looked = looked.model_copy(update={"again_at": again_at(one.due)})
         to_finance, to_sales = bool(sent.done.to_finance), bool(sent.done.to_sales)
         undone = len(one.merged.undone) if to_finance or to_sales else 0
         return Done(looked, to_finance, to_sales, undone, finance_version=str(there.get("@odata.etag", "")))
 
-    def _edited(self, one: Written, there: Row, row: Row) -> bool:
-        """Whether somebody edited a record between the reading and the reading back: it is looked at again.
+    def edited(self, before: Mapping[str, Both], there: Row, row: Row, done: Merged) -> dict[str, Both]:
+        """What both sides had before, of fields that somebody edited between the reading and the reading back.
 
-        That look goes by what was known before, so that the edit is seen for a change.
+        Known by it, a field is seen for a change at the next look; by what is shown, it would be an old difference.
         """
-        before, now = changes.values_of(self._plan, one.there, one.row), changes.values_of(self._plan, there, row)
-        currency = now[self._plan.currency].finance if self._plan.currency else ""
-        return any(
-            before[field.name].of(side) != now[field.name].of(side) and field.name not in one.sent.done.to(side)
-            for field in self._plan.fields
-            if not is_same(field, now[field.name].finance, now[field.name].sales, currency)
-            for side in SIDES
-        )
+        shown = changes.values_of(self._plan, there, row)
+        currency = shown[self._plan.currency].finance if self._plan.currency else ""
+        return {name: before[name] for name in edited(self._plan.fields, done, before, shown, currency)}
 
     async def send(self, there: Row, row: Row, merged: Merged, pair: Pair) -> Sent:
         """Write what is to be to both sides, each on the version that was read; a request a side.

@@ -187,7 +187,7 @@ async def keep(database: Database, of: Of, looked: Looked, now: datetime) -> let
         if looked.again_at is not None:
             changes = {"next_at": _text(looked.again_at), "tries": one.tries + 1}
             waits = await connection.execute(update(SYNC_PENDING).where(where).values(changes))
-            if waits.rowcount == 0 and one.anew:
+            if waits.rowcount == 0 and one.anew:  # a row that a first sync leaves alone is not judged anew
                 await _have_wait(connection, of, one, looked.again_at)
             return kept
         await connection.execute(delete(SYNC_PENDING).where(where))

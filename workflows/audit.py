@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.signatures import AuditActivities
     from domain.audit import AuditBatch, AuditReceipt, Outbox
     from runs import names
-    from workflows.steps import execute, to_its_end
+    from workflows.steps import execute, or_cancelled
 
 LONGEST_WAIT = timedelta(seconds=5)
 """How long the store has to answer a deal."""
@@ -150,7 +150,7 @@ async def deliver_apart(given: Outbox, delivery_id: str, summary: str) -> None:
         summary: what Temporal Web shows.
     """
     try:
-        await to_its_end(
+        await or_cancelled(
             workflow.start_child_workflow(
                 AuditDelivery.run,
                 given,

@@ -159,7 +159,7 @@ async def attempt(
     Raises:
         ActivityError: it was refused, or did not succeed in six attempts.
     """
-    return await to_its_end(
+    return await or_cancelled(
         begin(activity, argument, queue=queue, summary=summary, priority=priority, lines=lines, patience=patience)
     )
 
@@ -174,7 +174,7 @@ async def execute(
     Raises:
         ActivityError: it failed for good.
     """
-    return await to_its_end(workflow.start_activity_method(activity, argument, **config))
+    return await or_cancelled(workflow.start_activity_method(activity, argument, **config))
 
 
 async def tell(handle: Tellable, signal: str, note: Record) -> None:
@@ -183,10 +183,10 @@ async def tell(handle: Tellable, signal: str, note: Record) -> None:
     Raises:
         FailureError: it does not run.
     """
-    await to_its_end(handle.signal(signal, note))
+    await or_cancelled(handle.signal(signal, note))
 
 
-async def to_its_end(operation: Awaitable[T]) -> T:
+async def or_cancelled(operation: Awaitable[T]) -> T:
     """What an operation of Temporal comes to; where whoever waits for it was cancelled meanwhile, that counts instead.
 
     The SDK passes a cancellation on to the operation and takes it for heard. Of an activity that has begun and ends all

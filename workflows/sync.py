@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from runs import names
     from workflows.replay import Replay
     from workflows.spoken import SpokenTo
-    from workflows.steps import RETRY, Argument, Patience, Result, attempt, cause_of, to_its_end
+    from workflows.steps import RETRY, Argument, Patience, Result, attempt, cause_of, or_cancelled
 
 PATIENCE = Patience(RETRY, timedelta(minutes=10), silence=timedelta(seconds=20))
 OPEN_AGAIN = timedelta(minutes=5)
@@ -216,7 +216,7 @@ class Sync(SpokenTo):
             **args.model_dump(include={"letters", "of_reason", "of_cause", "of_key", "dry_run"}),
         )
         try:
-            await to_its_end(
+            await or_cancelled(
                 workflow.start_child_workflow(
                     Replay.run,
                     start,

@@ -177,6 +177,23 @@ def not_taken(fields: Iterable[SyncedField], merged: Merged, shown: Mapping[str,
     ]
 
 
+def edited(
+    fields: Iterable[SyncedField], merged: Merged, before: Mapping[str, Both], shown: Mapping[str, Both], currency: str
+) -> list[str]:
+    """Fields that differ because somebody changed them between the reading and the reading back, beside what was
+    written.
+    """
+    return [
+        field.name
+        for field in fields
+        if not is_same(field, shown[field.name].finance, shown[field.name].sales, currency)
+        and any(
+            before[field.name].of(side) != shown[field.name].of(side) and field.name not in merged.to(side)
+            for side in OTHER
+        )
+    ]
+
+
 class _Stops(Exception):
     """A field is not written; without a cause nothing has changed since it was looked at last."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Protocol
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.declaring import declares_activities
@@ -33,17 +34,24 @@ class Slow(Protocol):
         """Wait for the test; then succeed, or fail for good."""
 
 
+async def for_ever_after(operation: Awaitable[object]) -> None:
+    """Await an operation, and go on for ever, whatever it came to."""
+    try:
+        await operation
+    except FailureError:
+        pass
+    await workflow.wait_condition(lambda: False)
+
+
 @workflow.defn(name="CancelledWhileItAsks")
 class Asks:
     """Asks, and waits for ever after the answer, whatever it is."""
 
     @workflow.run
     async def run(self, note: Note) -> None:
-        try:
-            await attempt(Slow.be_slow, note, queue=workflow.info().task_queue, summary="Ask", patience=ONCE)
-        except ActivityError:
-            pass
-        await workflow.wait_condition(lambda: False)
+        await for_ever_after(
+            attempt(Slow.be_slow, note, queue=workflow.info().task_queue, summary="Ask", patience=ONCE)
+        )
 
 
 @workflow.defn(name="CancelledWhileItTells")
@@ -53,11 +61,7 @@ class Tells:
     @workflow.run
     async def run(self, note: Note) -> None:
         other = workflow.get_external_workflow_handle(note.text)
-        try:
-            await tell(other, names.RELEASE, LedgerNote(deal_id="deal/usmf/1", at=workflow.now()))
-        except FailureError:
-            pass
-        await workflow.wait_condition(lambda: False)
+        await for_ever_after(tell(other, names.RELEASE, LedgerNote(deal_id="deal/usmf/1", at=workflow.now())))
 
 
 @workflow.defn(name="CancelledWhileItGoesOn")

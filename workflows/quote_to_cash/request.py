@@ -36,7 +36,7 @@ from workflows.proof import AT_ONCE, verify
 from workflows.quote_to_cash.background import Background, Part
 from workflows.quote_to_cash.record import DealRecord
 from workflows.quote_to_cash.waiting import Waiting
-from workflows.steps import tell, to_its_end
+from workflows.steps import or_cancelled, tell
 
 MOST_IDS = 50
 """Ids tried for a request, where those before are taken by earlier deals of the quote, or by strangers."""
@@ -140,7 +140,7 @@ class Request:
 
     async def _begin(self, start: ApprovalStart, reuse: WorkflowIDReusePolicy) -> Handle:
         request = start.request
-        return await to_its_end(
+        return await or_cancelled(
             workflow.start_child_workflow(
                 Approval.run,
                 start,
@@ -159,7 +159,7 @@ class Request:
     async def _take_answer(self, request: ApprovalRequest, handle: Handle) -> None:
         n = request.n
         try:
-            answer = await to_its_end(handle)
+            answer = await or_cancelled(handle)
         except ChildWorkflowError as error:
             self._handle = None
             self._lost(n, str(error.cause or error))

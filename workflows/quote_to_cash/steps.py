@@ -41,7 +41,7 @@ from workflows.steps import (
     begin,
     cause_of,
     evidence_of,
-    to_its_end,
+    or_cancelled,
 )
 
 _LEAVES_SOMETHING = frozenset({"prepare_order", "create_order", "confirm_order", "change_order", "look_at_larger"})
@@ -171,7 +171,7 @@ class Steps:
         try:
             if cancelled_with_deal:
                 await workflow.wait_condition(handle.done)
-            await to_its_end(handle)
+            await or_cancelled(handle)
         except asyncio.CancelledError:
             await _given_up(handle)
             raise
@@ -338,12 +338,12 @@ class Steps:
         if not handle.done():
             await _given_up(handle)
             raise Ended
-        return await to_its_end(handle)
+        return await or_cancelled(handle)
 
 
 async def _given_up(handle: ActivityHandle[Any]) -> None:
     handle.cancel()
     try:
-        await to_its_end(handle)
+        await or_cancelled(handle)
     except ActivityError as error:
         workflow.logger.info("given up: %s", error.cause or error)

@@ -1,4 +1,4 @@
-"""What a workflow awaits of Temporal, it awaits where a cancellation that comes meanwhile is heard: ``to_its_end``."""
+"""What a workflow awaits of Temporal, it awaits where a cancellation that comes meanwhile counts: ``or_cancelled``."""
 
 from __future__ import annotations
 
