@@ -192,7 +192,7 @@ async def at_rest(life: Life) -> DealView:
     return view
 
 
-async def brought_or_cancelled(life: Life) -> DealView:
+async def brought_to_its_end(life: Life) -> DealView:
     """The people do what the deal waits for, until it has ended."""
     view = await at_rest(life)
     for _ in range(MOST_TURNS):

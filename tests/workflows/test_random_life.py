@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.workflows.life_checks import at_rest, brought_or_cancelled, written_down
+from tests.workflows.life_checks import at_rest, brought_to_its_end, written_down
 from tests.workflows.life_steps import LIVES, Life
 from tests.workflows.life_world import COMPANY, LifeWorld, life_world
 
@@ -74,7 +74,7 @@ async def live(world: LifeWorld, steps: list[str]) -> None:
     for step in steps:
         await life.do(step)
     await at_rest(life)
-    await brought_or_cancelled(life)
+    await brought_to_its_end(life)
     await written_down(life)
 
 
